@@ -1,0 +1,1 @@
+"""The decisions: pure functions over `evenflow.model`. Time, randomness and names are arguments."""

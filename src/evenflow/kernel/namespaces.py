@@ -1,0 +1,159 @@
+"""Network namespaces: private worlds for the lab and the tests.
+
+They have no name and no file. A namespace lives as long as somebody holds its descriptor, so that when the process
+ends, in whatever way, everything in it is gone. Source: namespaces(7), user_namespaces(7), setns(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, Self
+
+from evenflow.errors import NotPermittedError, SystemRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CLONE_NEWNS: Final = 0x0002_0000
+CLONE_NEWUSER: Final = 0x1000_0000
+CLONE_NEWNET: Final = 0x4000_0000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(function: str, *arguments: int) -> None:
+    """Call a C function that answers 0 or sets errno."""
+    if getattr(_libc, function)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), function)
+
+
+def enter_private() -> None:
+    """Move this process into network and mount namespaces of its own, as root in them.
+
+    Works for an ordinary user by a user namespace. The process must not have started a thread yet.
+
+    Raises:
+        NotPermittedError: this system forbids it; the message says what to allow.
+    """
+    user, group = os.getuid(), os.getgid()
+    try:
+        _call("unshare", CLONE_NEWNET | CLONE_NEWNS)
+    except PermissionError:
+        pass
+    else:
+        _set_loopback_up()
+        return
+    try:
+        _call("unshare", CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
+    except OSError as problem:
+        raise NotPermittedError(
+            "this system does not let an ordinary user make namespaces; run it as root, or allow it: "
+            "sysctl kernel.unprivileged_userns_clone=1 (Debian), "
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
+        ) from problem
+    _set_loopback_up()
+
+
+def _set_loopback_up() -> None:
+    run(["ip", "link", "set", "lo", "up"])
+
+
+def run(command: Sequence[str], *, stdin: str | None = None) -> str:
+    """Run a program of the system here and return what it printed.
+
+    Raises:
+        SystemRefusedError: it is missing, or it ended with an error; the message carries what it said.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - the command is ours, no shell is involved
+            list(command), input=stdin, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as problem:
+        raise SystemRefusedError(f"the program {command[0]} is not installed") from problem
+    if done.returncode:
+        raise SystemRefusedError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+class NetworkNamespace:
+    """A network namespace without a name, held by a descriptor.
+
+    Close it, or use it as a context manager, and it is gone with all that is in it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def create(cls) -> NetworkNamespace:
+        """Make a new one, its loopback up; the caller's thread stays where it is.
+
+        Raises:
+            NotPermittedError: the caller may not (call `enter_private` first).
+        """
+        here = cls.current()
+        try:
+            _call("unshare", CLONE_NEWNET)
+            made = cls.current()
+            _set_loopback_up()
+        except PermissionError as problem:
+            raise NotPermittedError("making a network namespace needs CAP_SYS_ADMIN") from problem
+        finally:
+            here.enter_for_good()
+            here.close()
+        return made
+
+    @classmethod
+    def current(cls) -> NetworkNamespace:
+        """The one that the calling thread is in."""
+        return cls(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+
+    @property
+    def path(self) -> str:
+        """A path by which another process of this user reaches it (`nsenter --net=`, `ip link set … netns`)."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
+    def enter_for_good(self) -> None:
+        """Move the calling thread into it."""
+        _call("setns", self._descriptor, CLONE_NEWNET)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread is in it for the time of the `with`. Sockets made here stay in it."""
+        here = NetworkNamespace.current()
+        self.enter_for_good()
+        try:
+            yield
+        finally:
+            here.enter_for_good()
+            here.close()
+
+    def run(self, command: Sequence[str], *, stdin: str | None = None) -> str:
+        """As `run`, in here."""
+        with self.entered():
+            return run(command, stdin=stdin)
+
+    def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a program in here; the caller ends it. `options` are those of `subprocess.Popen`."""
+        with self.entered():
+            return subprocess.Popen(list(command), **options)  # noqa: S603 - no shell is involved
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,193 @@
+"""Everything of ours in the kernel: one nft table, routes, route rules, sysctls.
+
+What is desired and what is actual are both a `Dataplane`; a plan is a function of two of them. What is ours
+is found again by the signs below and by nothing else: there is no state file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from evenflow.model.router import RouteKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evenflow.model.flow import Address, Family, Network
+    from evenflow.model.nft import NftOperation, NftTable
+
+# --- what is ours ------------------------------------------------------------------------------------------------
+
+#: Our nft table; family inet.
+TABLE_NAME = "evenflow"
+
+#: Protocol number of our routes and route rules ("ef"). Unused in iproute2's rt_protos and in FRR's list.
+ROUTE_PROTOCOL = 0xEF
+
+#: Bits of ct mark for the connection mark. 16 bits: marks are numbered by a hash of their name, so that a
+#: number keeps its meaning over changes of the configuration; the more bits, the fewer collisions to resolve.
+CONNECTION_MARK_MASK = 0x0000_FFFF
+
+#: Bits of skb mark for the routing mark. Free of Kubernetes's 0x4000 and 0x8000, Tailscale's 0xff0000.
+ROUTING_MARK_MASK = 0x0000_03FF
+
+#: Bits of skb mark for the packet mark.
+PACKET_MARK_MASK = 0x3F00_0000
+PACKET_MARK_SHIFT = 24
+
+#: Routing table of routing mark n is TABLE_BASE + n: 20001 to 21023, clear of the small numbers that people use,
+#: and of 51820 (wg-quick), 52 (Tailscale) and 10000 upwards (cloud network scripts).
+TABLE_BASE = 20000
+
+#: Table of the routes that the machine falls back to when its main table knows none (policies only).
+FALLBACK_TABLE = TABLE_BASE
+
+#: Priorities of our route rules, in the order in which a packet meets them. All lie behind those of strongSwan
+#: (220), mwan3 (1000–3999) and Tailscale (5210–5270), and before wg-quick and main (32764–32766); only
+#: the fallback lies behind main.
+PRIORITY_BEFORE_MARKS = 20000
+PRIORITY_MARKS = 21000
+PRIORITY_AFTER_MARKS = 22000
+PRIORITY_END = 24000
+PRIORITY_FALLBACK = 40000
+
+#: Number of the kernel's main table (RT_TABLE_MAIN).
+MAIN_TABLE_NUMBER = 254
+
+
+def is_our_priority(priority: int) -> bool:
+    """Whether a route rule of that priority lies in a range of ours."""
+    return PRIORITY_BEFORE_MARKS <= priority < PRIORITY_END or priority == PRIORITY_FALLBACK
+
+
+# --- routes and rules, as the kernel has them --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FibHop:
+    """A next hop: an address on an interface, or the interface alone."""
+
+    interface: str
+    gateway: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FibRoute:
+    """A route in a table of the kernel.
+
+    (family, table, destination, metric) identify it. `hops` are in the kernel's order; several are multipath.
+    Several of one route to IPv6 count as one, too. For IPv6 a metric of 0 does not exist (the kernel makes it 1024).
+    """
+
+    family: Family
+    table: int
+    destination: Network
+    metric: int
+    hops: tuple[FibHop, ...] = ()
+    kind: RouteKind = RouteKind.UNICAST
+    preferred_source: Address | None = None
+    protocol: int = ROUTE_PROTOCOL
+
+    @property
+    def key(self) -> tuple[Family, int, Network, int]:
+        """What identifies it."""
+        return (self.family, self.table, self.destination, self.metric)
+
+
+@dataclass(frozen=True, slots=True)
+class FibRule:
+    """A route rule of the kernel. `kind` UNICAST looks up `table`; the other kinds answer at once."""
+
+    family: Family
+    priority: int
+    table: int = 0
+    kind: RouteKind = RouteKind.UNICAST
+    mark: int = 0
+    mask: int = 0
+    source: Network | None = None
+    destination: Network | None = None
+    in_interface: str | None = None
+    suppress_prefix_length: int | None = None
+    protocol: int = ROUTE_PROTOCOL
+
+
+@dataclass(frozen=True, slots=True)
+class Dataplane:
+    """All of ours.
+
+    Attributes:
+        table: our nft table, None when there is none.
+        sysctls: name with slashes ("net/ipv4/ip_forward") and value. Desired: what must hold. Actual: what holds,
+            for the names that were asked for; a name that this machine lacks is left out.
+        saved: values from before evenflow, kept in our nft table. Desired leaves it empty.
+    """
+
+    table: NftTable | None = None
+    routes: frozenset[FibRoute] = frozenset()
+    rules: frozenset[FibRule] = frozenset()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    saved: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- operations ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddRoute:
+    """Add a route; with `replace` one of ours with the same key gives way in the same step."""
+
+    route: FibRoute
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoute:
+    """Delete a route."""
+
+    route: FibRoute
+
+
+@dataclass(frozen=True, slots=True)
+class AddRouteRule:
+    """Add a route rule."""
+
+    rule: FibRule
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRouteRule:
+    """Delete a route rule."""
+
+    rule: FibRule
+
+
+@dataclass(frozen=True, slots=True)
+class SetSysctl:
+    """Write a sysctl. `before` is for people, and for undoing it."""
+
+    name: str
+    value: str
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NftTransaction:
+    """Operations on our nft table, all at once or none."""
+
+    operations: tuple[NftOperation, ...]
+
+
+Operation = AddRoute | DeleteRoute | AddRouteRule | DeleteRouteRule | SetSysctl | NftTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, in order. Empty means in sync."""
+
+    operations: tuple[Operation, ...] = ()
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.operations

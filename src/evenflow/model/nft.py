@@ -1,0 +1,460 @@
+"""Objects of nf_tables, one class per object and expression of the kernel that we use.
+
+A rule is a program for nf_tables' virtual machine, as the kernel holds it: load a value into a register, mask
+it, compare it. Keeping it at this level makes what we ask for and what the kernel lists back the same value,
+so that comparing them needs no parser of rule text and trusts no version of a user-space tool.
+
+Registers are numbered as slots of 4 bytes, 0 to 15; a value of n bytes takes the slots from its register on.
+Source of names and meanings: Linux, include/uapi/linux/netfilter/nf_tables.h and net/netfilter/nft_*.c.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# --- verdicts and expressions ----------------------------------------------------------------------------------
+
+
+class VerdictCode(enum.Enum):
+    """What a verdict does with the packet or the evaluation (kernel: NF_* and NFT_*)."""
+
+    DROP = 0
+    ACCEPT = 1
+    CONTINUE = -1
+    JUMP = -3
+    GOTO = -4
+    RETURN = -5
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A verdict, with the chain that JUMP and GOTO go to."""
+
+    code: VerdictCode
+    chain: str | None = None
+
+
+ACCEPT = Verdict(VerdictCode.ACCEPT)
+DROP = Verdict(VerdictCode.DROP)
+RETURN = Verdict(VerdictCode.RETURN)
+
+
+def jump(chain: str) -> Verdict:
+    """Go to `chain` and come back behind this rule."""
+    return Verdict(VerdictCode.JUMP, chain)
+
+
+def goto(chain: str) -> Verdict:
+    """Go to `chain` and come back to where this chain was called from."""
+    return Verdict(VerdictCode.GOTO, chain)
+
+
+class MetaKey(enum.Enum):
+    """NFT_META_*: numbers of the kernel."""
+
+    MARK = 3
+    IIFNAME = 6
+    OIFNAME = 7
+    NFPROTO = 15
+    L4PROTO = 16
+    IIFTYPE = 8
+
+
+class CtKey(enum.Enum):
+    """NFT_CT_*: numbers of the kernel."""
+
+    STATE = 0
+    DIRECTION = 1
+    STATUS = 2
+    MARK = 3
+
+
+class PayloadBase(enum.Enum):
+    """NFT_PAYLOAD_*: which header an offset counts from."""
+
+    LINK = 0
+    NETWORK = 1
+    TRANSPORT = 2
+
+
+class CmpOp(enum.Enum):
+    """NFT_CMP_*: comparison of byte strings in network order."""
+
+    EQ = 0
+    NEQ = 1
+    LT = 2
+    LTE = 3
+    GT = 4
+    GTE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Load meta data of the packet into register `to`."""
+
+    key: MetaKey
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MetaSet:
+    """Set meta data of the packet from register `source`."""
+
+    key: MetaKey
+    source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ct:
+    """Load something of the connection into register `to`."""
+
+    key: CtKey
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CtSet:
+    """Set something of the connection from register `source`."""
+
+    key: CtKey
+    source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Load `length_bytes` of a header into register `to`."""
+
+    base: PayloadBase
+    offset_bytes: int
+    length_bytes: int
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bitwise:
+    """`to = (source & mask) ^ xor`; both strings have the length of the value."""
+
+    mask: bytes
+    xor: bytes
+    source: int = 0
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cmp:
+    """Go on with the rule only if the comparison holds."""
+
+    op: CmpOp
+    data: bytes
+    source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Go on only if the value is (or with `negated`, is not) within first..last, both included."""
+
+    first: bytes
+    last: bytes
+    negated: bool = False
+    source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Look the value of register `source` up.
+
+    In a set: go on only if it is there (`negated`: is not). In a verdict map (`verdict`): act on what is
+    found, go on with the next rule's expressions if nothing is.
+    """
+
+    set_name: str
+    source: int = 0
+    negated: bool = False
+    verdict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """Jenkins hash of `length_bytes` from register `source`: `to = (jhash(…, seed) * modulus) >> 32`."""
+
+    length_bytes: int
+    modulus: int
+    seed: int
+    source: int = 0
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FibType:
+    """Load the address type of the packet's source or destination (RTN_*, 4 bytes, host order)."""
+
+    of_source: bool
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Immediate:
+    """Put a constant into register `to`."""
+
+    data: bytes
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Put a verdict into the verdict register: the rule ends."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Masq:
+    """Masquerade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """Source or destination NAT.
+
+    `family` is "ip" or "ip6"; the registers hold first and last address, first and last port (2 bytes,
+    network order); None where that part is left as it is.
+    """
+
+    destination: bool
+    family: str
+    address_min: int | None = None
+    address_max: int | None = None
+    port_min: int | None = None
+    port_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redir:
+    """Destination NAT to the machine itself; registers as in `Nat`."""
+
+    port_min: int | None = None
+    port_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Log the packet with a prefix."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Count packets and bytes. What was counted is not part of the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An expression that we never write: somebody else changed our table. Compares equal to nothing we ask for."""
+
+    name: str
+    data: bytes
+
+
+Expression = (
+    Meta
+    | MetaSet
+    | Ct
+    | CtSet
+    | Payload
+    | Bitwise
+    | Cmp
+    | Range
+    | Lookup
+    | Hash
+    | FibType
+    | Immediate
+    | Act
+    | Masq
+    | Nat
+    | Redir
+    | Log
+    | Counter
+    | Unknown
+)
+
+# --- objects ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NftRule:
+    """One rule. The comment is kept by the kernel in the rule's user data, where nft shows it."""
+
+    expressions: tuple[Expression, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where packets enter a base chain: type "filter", "route" or "nat"; hook name; priority."""
+
+    chain_type: str
+    hook: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class NftChain:
+    """A chain; without a hook it is only reached by jump or goto. The policy is always accept."""
+
+    name: str
+    rules: tuple[NftRule, ...] = ()
+    hook: Hook | None = None
+
+
+class KeyType(enum.Enum):
+    """Types of keys, with the number that nft gives them (for its listing; the kernel does not care)."""
+
+    MARK = 19
+    IFNAME = 41
+    IPV4_ADDR = 7
+    IPV6_ADDR = 8
+    INET_SERVICE = 13
+    INET_PROTO = 12
+    ETHER_ADDR = 9
+
+    @property
+    def length_bytes(self) -> int:
+        """Length of a key."""
+        return _KEY_LENGTH[self]
+
+
+_KEY_LENGTH = {
+    KeyType.MARK: 4,
+    KeyType.IFNAME: 16,
+    KeyType.IPV4_ADDR: 4,
+    KeyType.IPV6_ADDR: 16,
+    KeyType.INET_SERVICE: 2,
+    KeyType.INET_PROTO: 1,
+    KeyType.ETHER_ADDR: 6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SetElement:
+    """One element of a set or verdict map.
+
+    In a set with intervals every interval is two elements, its first key and, with `interval_end`, the first
+    key behind it (left out where the interval reaches the end of the key space). That is how the kernel holds it.
+    """
+
+    key: bytes
+    verdict: Verdict | None = None
+    interval_end: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NftSet:
+    """A named set, or with `verdicts` a verdict map. Its name, type and flags never change; its elements may."""
+
+    name: str
+    key_type: KeyType
+    elements: frozenset[SetElement] = frozenset()
+    verdicts: bool = False
+    intervals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NftTable:
+    """Our table: chains and sets by name."""
+
+    chains: Mapping[str, NftChain] = field(default_factory=dict)
+    sets: Mapping[str, NftSet] = field(default_factory=dict)
+
+
+# --- a transaction: everything in it happens at once, or nothing ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddTable:
+    """Make our table."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTable:
+    """Delete our table with all that is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddChain:
+    """Make a chain, empty: its rules come by `AddRule`."""
+
+    name: str
+    hook: Hook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlushChain:
+    """Delete the rules of a chain."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChain:
+    """Delete a chain; nothing may refer to it any more."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddRule:
+    """Append a rule to a chain."""
+
+    chain: str
+    rule: NftRule
+
+
+@dataclass(frozen=True, slots=True)
+class AddSet:
+    """Make a set, empty: its elements come by `AddElements`."""
+
+    declaration: NftSet
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSet:
+    """Delete a set; nothing may refer to it any more."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddElements:
+    """Add elements to a set."""
+
+    set_name: str
+    elements: tuple[SetElement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteElements:
+    """Delete elements of a set."""
+
+    set_name: str
+    elements: tuple[SetElement, ...]
+
+
+NftOperation = (
+    AddTable
+    | DeleteTable
+    | AddChain
+    | FlushChain
+    | DeleteChain
+    | AddRule
+    | AddSet
+    | DeleteSet
+    | AddElements
+    | DeleteElements
+)
