@@ -11,7 +11,7 @@ import ctypes
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from evenflow.errors import NotPermittedError, SystemRefusedError
 
