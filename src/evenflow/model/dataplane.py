@@ -40,9 +40,6 @@ PACKET_MARK_SHIFT = 24
 #: and of 51820 (wg-quick), 52 (Tailscale) and 10000 upwards (cloud network scripts).
 TABLE_BASE = 20000
 
-#: Table of the routes that the machine falls back to when its main table knows none (policies only).
-FALLBACK_TABLE = TABLE_BASE
-
 #: Priorities of our route rules, in the order in which a packet meets them. All lie behind those of strongSwan
 #: (220), mwan3 (1000–3999) and Tailscale (5210–5270), and before wg-quick and main (32764–32766); only
 #: the fallback lies behind main.

@@ -1,0 +1,332 @@
+"""The mangle list as nf_tables chains.
+
+Three things keep it fast. A packet of a known connection is answered by two lookups (interface, connection
+mark) wherever that decides everything. Neighbouring rules that differ only in one interface or mark are one lookup in
+a map of verdicts. A spread is one hash and one lookup; where its stream decides the rest of the chain, the rest is
+not walked. All of it is worked out by running the rules on what is known (`core.mangle`), so that nothing here
+knows what such rules usually look like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark, mark_bits, of_family, safe_name, word
+from evenflow.core.compile.effects import Chains, Effects
+from evenflow.core.compile.runs import run_at
+from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain
+from evenflow.core.matching import UNKNOWN, Sight, Surroundings
+from evenflow.model.flow import BOTH_FAMILIES, Family
+from evenflow.model.nft import (
+    ACCEPT,
+    RETURN,
+    Act,
+    Hook,
+    KeyType,
+    Log,
+    Lookup,
+    Meta,
+    MetaKey,
+    NftChain,
+    NftRule,
+    NftSet,
+    SetElement,
+    Verdict,
+    jump,
+)
+from evenflow.model.router import (
+    BUILT_IN_CHAINS,
+    AcceptAction,
+    InInterface,
+    InInterfaceList,
+    JumpAction,
+    MarkAction,
+    MarkKind,
+    MarkMatch,
+    PassthroughAction,
+    ReturnAction,
+    SpreadAction,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evenflow.core.compile.runs import Dimension, Run
+    from evenflow.core.numbering import Numbers
+    from evenflow.model.nft import Expression
+    from evenflow.model.router import MangleRule
+
+#: Priority of mangle in every hook: after connection tracking (-200), before destination NAT (-100).
+MANGLE_PRIORITY = -150
+
+#: The user's comments stand at the rules; nft shows up to 128 bytes.
+COMMENT_LENGTH = 120
+
+
+def compile_mangle(around: Surroundings, numbers: Numbers, sets: Sets, chains: Chains) -> None:
+    """Add the chains and sets of the mangle list of `around.router`."""
+    compilers = {
+        family: _FamilyCompiler(family, around, numbers, sets, chains)
+        for family in BOTH_FAMILIES
+        if any(family in rule.families for rule in around.router.mangle)
+    }
+    for compiler in compilers.values():
+        compiler.compile_chains()
+    for hook in BUILT_IN_CHAINS:
+        rules = _base_rules(hook, compilers, sets, chains)
+        if rules:
+            # Only a chain of type route has the packet routed anew after its mark changed (nft(8), chain types).
+            kind = "route" if hook == "output" else "filter"
+            chains.add(NftChain(hook, tuple(rules), Hook(kind, hook, MANGLE_PRIORITY)))
+
+
+def _base_rules(hook: str, compilers: Mapping[Family, _FamilyCompiler], sets: Sets, chains: Chains) -> list[NftRule]:
+    """What stands in a base chain: the short way for known connections, then a chain for each family."""
+    concerned = {family: compiler for family, compiler in compilers.items() if hook in compiler.chains}
+    if not concerned:
+        return []
+    known = {family: compiler.known(hook) for family, compiler in concerned.items()}
+    rules: list[NftRule] = []
+    if len(set(map(repr, known.values()))) == 1:
+        rules += _known_rules(next(iter(known.values())), f"known/{hook}", (), sets, chains)
+    else:
+        for family, table in known.items():
+            rules += _known_rules(table, f"known/{hook}/{family.value}", of_family(family), sets, chains)
+    for family, compiler in concerned.items():
+        rules.append(NftRule((*of_family(family), Act(jump(compiler.chain_name(hook))))))
+    return rules
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTable:
+    """What happens to packets of known connections: by interface ("" where the hook has none), then by mark.
+
+    Pairs that are missing are not decided by interface and mark alone.
+    """
+
+    by_interface: tuple[tuple[str, tuple[tuple[str, Effects], ...]], ...]
+
+
+def _known_rules(
+    table: KnownTable, name: str, before: tuple[Expression, ...], sets: Sets, chains: Chains
+) -> list[NftRule]:
+    columns: dict[tuple[tuple[str, Effects], ...], list[str]] = {}
+    for interface, column in table.by_interface:
+        if column:
+            columns.setdefault(column, []).append(interface)
+    elements: list[SetElement] = []
+    for number, (column, interfaces) in enumerate(columns.items()):
+        lookup = _mark_lookup(f"{name}/{number}", column, sets, chains)
+        if interfaces == [""]:
+            return [NftRule((*before, *lookup))]
+        chain = chains.add(NftChain(f"{name}/{number}", (NftRule(lookup),)))
+        elements += [SetElement(ifname(interface), jump(chain)) for interface in interfaces]
+    if not elements:
+        return []
+    sets.named(NftSet(name, KeyType.IFNAME, frozenset(elements), verdicts=True))
+    return [NftRule((*before, Meta(MetaKey.IIFNAME), Lookup(name, verdict=True)))]
+
+
+def _mark_lookup(
+    name: str, column: tuple[tuple[str, Effects], ...], sets: Sets, chains: Chains
+) -> tuple[Expression, ...]:
+    elements = frozenset(
+        SetElement(word(chains.numbers.mark(MarkKind.CONNECTION, mark)), chains.verdict(effects))
+        for mark, effects in column
+    )
+    sets.named(NftSet(f"{name}/marks", KeyType.MARK, elements, verdicts=True))
+    return (*load_mark(MarkKind.CONNECTION), Lookup(f"{name}/marks", verdict=True))
+
+
+class _FamilyCompiler:
+    """The mangle list of one family."""
+
+    def __init__(self, family: Family, around: Surroundings, numbers: Numbers, sets: Sets, chains: Chains) -> None:
+        self.family, self.around, self.numbers = family, around, numbers
+        self.sets, self.made = sets, chains
+        self.chains = chains_of(around.router.mangle, family)
+        self.conditions = Conditions(family, around, numbers, sets)
+
+    def chain_name(self, chain: str) -> str:
+        """The nf_tables chain of a mangle chain."""
+        prefix = "" if chain in BUILT_IN_CHAINS else "chain/"
+        return f"{prefix}{safe_name(chain)}/{self.family.value}"
+
+    def compile_chains(self) -> None:
+        """Add a chain for each mangle chain, and an empty one for each that is only jumped to."""
+        targets = {r.action.chain for rules in self.chains.values() for r in rules if isinstance(r.action, JumpAction)}
+        for chain in sorted(targets - set(self.chains)):
+            self.made.add(NftChain(self.chain_name(chain)))
+        for chain, rules in self.chains.items():
+            found: list[NftRule] = []
+            position = 0
+            while position < len(rules):
+                run = run_at(rules, position)
+                if run is not None:
+                    found += self._dispatch(f"{self.chain_name(chain)}/{position}", run)
+                    position += len(run.rules)
+                else:
+                    found += self._rule(chain, rules, position)
+                    position += 1
+            self.made.add(NftChain(self.chain_name(chain), tuple(found)))
+
+    # --- one rule ------------------------------------------------------------------------------------------------
+
+    def _rule(self, chain: str, rules: Sequence[MangleRule], position: int) -> list[NftRule]:
+        rule = rules[position]
+        if isinstance(rule.action, SpreadAction):
+            name = self._spread(chain, rules, position)
+            does: tuple[Expression, ...] = (Act(jump(name)),)
+        else:
+            does = self._does(rule)
+        if not does:
+            return []
+        return [
+            NftRule((*condition, *does), rule.comment[:COMMENT_LENGTH])
+            for condition in self.conditions.all_of(rule.matchers)
+        ]
+
+    def _does(self, rule: MangleRule) -> tuple[Expression, ...]:
+        match rule.action:
+            case MarkAction(kind, mark, passthrough):
+                return self.made.expressions(Effects(((kind, mark),), not passthrough))
+            case PassthroughAction(log_prefix):
+                return () if log_prefix is None else (Log(log_prefix),)
+            case _:
+                return (Act(self._verdict(rule)),)
+
+    def _verdict(self, rule: MangleRule) -> Verdict:
+        """The action of a rule as a verdict for a map."""
+        match rule.action:
+            case MarkAction(kind, mark, passthrough):
+                return self.made.verdict(Effects(((kind, mark),), not passthrough))
+            case AcceptAction():
+                return ACCEPT
+            case ReturnAction():
+                return RETURN
+            case JumpAction(chain):
+                return jump(self.chain_name(chain))
+            case _:
+                raise TypeError(rule.action)
+
+    # --- runs of rules that are one lookup -----------------------------------------------------------------------
+
+    def _dispatch(self, name: str, run: Run) -> list[NftRule]:
+        elements = set()
+        for rule, key in zip(run.rules, run.keys, strict=True):
+            verdict = self._verdict(rule)
+            if isinstance(rule.action, MarkAction) and rule.action.passthrough:
+                # A goto from here would leave this chain for good: jump, to come back to the next rule.
+                assert verdict.chain is not None
+                verdict = jump(verdict.chain)
+            elements.add(SetElement(self._key(key), verdict))
+        load = self._load(run.keys[0])
+        key_type = KeyType.MARK if isinstance(run.keys[0], MarkMatch) else KeyType.IFNAME
+        map_name = f"by_{_dimension_name(run.keys[0])}/{name}"
+        self.sets.named(NftSet(map_name, key_type, frozenset(elements), verdicts=True))
+        look = (*load, Lookup(map_name, verdict=True))
+        return [NftRule((*condition, *look)) for condition in self.conditions.all_of(run.common)]
+
+    def _load(self, key: Dimension) -> tuple[Expression, ...]:
+        if isinstance(key, MarkMatch):
+            return load_mark(key.kind)
+        return (Meta(MetaKey.IIFNAME if isinstance(key, InInterface) else MetaKey.OIFNAME),)
+
+    def _key(self, key: Dimension) -> bytes:
+        if isinstance(key, MarkMatch):
+            return word(mark_bits(key.kind, self.numbers.mark(key.kind, key.mark)))
+        return ifname(key.interface)
+
+    # --- spreads ---------------------------------------------------------------------------------------------------
+
+    def _spread(self, chain: str, rules: Sequence[MangleRule], position: int) -> str:
+        """The chain of a spread: hash, and one lookup in a map that holds every bucket."""
+        rule = rules[position]
+        spread = rule.action
+        assert isinstance(spread, SpreadAction)
+        name = f"spread/{self.chain_name(chain)}/{position}"
+        verdicts = {owner: self._stream(chain, rules, position, owner) for owner in set(spread.owners)}
+        modulus = self.around.modulus(spread.classifier)
+        elements = frozenset(
+            SetElement(word(value), verdicts[spread.owners[value % len(spread.owners)]]) for value in range(modulus)
+        )
+        self.sets.named(NftSet(name, KeyType.MARK, elements, verdicts=True))
+        found = []
+        for condition, constant in self.conditions.buckets(spread.classifier):
+            if constant is None:
+                found.append(NftRule((*condition, Lookup(name, verdict=True))))
+            else:
+                verdict = verdicts[spread.owners[constant % len(spread.owners)]]
+                found.append(NftRule((*condition, Act(verdict))))
+        return self.made.add(NftChain(name, tuple(found)))
+
+    def _stream(self, chain: str, rules: Sequence[MangleRule], position: int, owner: str | None) -> Verdict:
+        """What a packet of one stream goes to: its marks, and the rest of the chain where that is decided."""
+        spread = rules[position].action
+        assert isinstance(spread, SpreadAction)
+        if owner is None:
+            return RETURN
+        plain = Effects(((MarkKind.CONNECTION, owner),), not spread.passthrough)
+        if chain not in BUILT_IN_CHAINS or not spread.passthrough:
+            return self.made.verdict(plain)
+        given = frozenset(m for m in rules[position].matchers if not isinstance(m, MarkMatch))
+        sight = _without_interface(Sight(connection_mark=owner, given=given), chain)
+        run = continue_chain(rules[position + 1 :], self.chains, sight, self.around)
+        if run.ending not in (Ending.END, Ending.ACCEPTED):
+            return self.made.verdict(plain)
+        return self.made.verdict(_effects(Sight(), run.sight))
+
+    # --- known connections -----------------------------------------------------------------------------------------
+
+    def known(self, hook: str) -> KnownTable:
+        """What follows from interface and connection mark alone."""
+        if hook not in ("prerouting", "output"):
+            return KnownTable(())  # the other hooks see a packet after its routing: nothing there is on the short way
+        interfaces = self._interfaces() if hook == "prerouting" else [""]
+        found = []
+        for interface in interfaces:
+            column = []
+            for mark in self.numbers.connection_marks:
+                start = _without_interface(Sight(in_interface=interface, connection_mark=mark), hook)
+                run = run_chain(self.chains, hook, start, self.around)
+                if run.ending in (Ending.END, Ending.ACCEPTED):
+                    column.append((mark, _effects(start, run.sight)))
+            found.append((interface, tuple(column)))
+        return KnownTable(tuple(found))
+
+    def _interfaces(self) -> list[str]:
+        """Every interface that a rule of this family names, by itself or by a list."""
+        names: set[str] = set()
+        for rules in self.chains.values():
+            for matcher in (m for rule in rules for m in rule.matchers):
+                if isinstance(matcher, InInterface):
+                    names.add(matcher.interface)
+                elif isinstance(matcher, InInterfaceList):
+                    names |= self.around.members(matcher.list_name)
+        return sorted(names)
+
+
+def _dimension_name(key: Dimension) -> str:
+    if isinstance(key, MarkMatch):
+        return f"{key.kind.value}_mark"
+    return "in_interface" if isinstance(key, InInterface) else "out_interface"
+
+
+def _without_interface(sight: Sight, hook: str) -> Sight:
+    """The same, knowing that packets in some hooks have no in-interface or no out-interface."""
+    if hook in ("prerouting", "input"):
+        return replace(sight, out_interface="")
+    if hook in ("output", "postrouting"):
+        return replace(sight, in_interface="")
+    return sight
+
+
+def _effects(start: Sight, end: Sight) -> Effects:
+    """What changed on the way to the end of a hook."""
+    changed = []
+    for kind in MarkKind:
+        mark = end.mark(kind)
+        if mark is not UNKNOWN and mark != start.mark(kind):
+            changed.append((kind, mark))
+    return Effects(tuple(changed), accept=True)

@@ -1,0 +1,85 @@
+"""The NAT list as nf_tables chains: the first rule that matches decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenflow.core.compile.conditions import Conditions, of_family
+from evenflow.model.flow import BOTH_FAMILIES, Family
+from evenflow.model.nft import ACCEPT, Act, Hook, Immediate, Masq, Nat, NftChain, NftRule, Redir
+from evenflow.model.router import AcceptAction, DestinationNat, Masquerade, Redirect, SourceNat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenflow.core.compile.conditions import Sets
+    from evenflow.core.compile.effects import Chains
+    from evenflow.core.matching import Surroundings
+    from evenflow.core.numbering import Numbers
+    from evenflow.model.nft import Expression
+    from evenflow.model.router import AddressRange, NatRule
+
+#: Linux's own priorities for NAT (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC); others' chains there run in their turn.
+_HOOKS = {"dstnat": Hook("nat", "prerouting", -100), "srcnat": Hook("nat", "postrouting", 100)}
+
+#: Registers for ports: behind two IPv6 addresses.
+_PORT_MIN, _PORT_MAX = 8, 9
+
+
+def compile_nat(around: Surroundings, numbers: Numbers, sets: Sets, chains: Chains) -> None:
+    """Add the chains of the NAT list of `around.router`."""
+    translators = {family: Conditions(family, around, numbers, sets) for family in BOTH_FAMILIES}
+    for name, hook in _HOOKS.items():
+        rules = [made for rule in around.router.nat if rule.chain == name for made in _nat_rules(rule, translators)]
+        if rules:
+            chains.add(NftChain(name, tuple(rules), hook))
+
+
+def _nat_rules(rule: NatRule, translators: dict[Family, Conditions]) -> Iterator[NftRule]:
+    by_family = {family: translators[family].all_of(rule.matchers) for family in rule.families}
+    neutral = isinstance(rule.action, Masquerade | Redirect | AcceptAction)
+    if len(by_family) > 1 and neutral and len(set(by_family.values())) == 1:
+        for condition in next(iter(by_family.values())):
+            yield NftRule((*condition, *_does(rule, None)), rule.comment)
+        return
+    for family, alternatives in by_family.items():
+        for condition in alternatives:
+            yield NftRule((*of_family(family), *condition, *_does(rule, family)), rule.comment)
+
+
+def _does(rule: NatRule, family: Family | None) -> tuple[Expression, ...]:
+    match rule.action:
+        case Masquerade():
+            return (Masq(),)
+        case AcceptAction():
+            return (Act(ACCEPT),)
+        case Redirect(None):
+            return (Redir(),)
+        case Redirect(ports) if ports is not None:
+            return (*_ports(ports), Redir(_PORT_MIN, _PORT_MAX))
+        case SourceNat(to):
+            return _translate(to, None, family, destination=False)
+        case DestinationNat(to, to_ports):
+            return _translate(to, to_ports, family, destination=True)
+        case _:
+            raise TypeError(rule.action)
+
+
+def _ports(ports: tuple[int, int]) -> tuple[Expression, ...]:
+    first, last = ports
+    return (Immediate(first.to_bytes(2, "big"), _PORT_MIN), Immediate(last.to_bytes(2, "big"), _PORT_MAX))
+
+
+def _translate(
+    to: AddressRange | None, to_ports: tuple[int, int] | None, family: Family | None, *, destination: bool
+) -> tuple[Expression, ...]:
+    assert family is not None
+    loads: list[Expression] = []
+    address_min = address_max = port_min = port_max = None
+    if to is not None:
+        address_min, address_max = 0, family.address_bits // 32
+        loads += [Immediate(to.first.packed, address_min), Immediate(to.last.packed, address_max)]
+    if to_ports is not None:
+        port_min, port_max = _PORT_MIN, _PORT_MAX
+        loads += _ports(to_ports)
+    return (*loads, Nat(destination, family.value, address_min, address_max, port_min, port_max))

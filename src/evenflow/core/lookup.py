@@ -1,0 +1,150 @@
+"""The routing decision: route rules by priority, in each table the longest prefix, then the smallest distance.
+
+As Linux does it (ip-rule(8), ip-route(8)): a table without a usable route is passed over, and the next rule asked.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibRule
+from evenflow.model.flow import Family
+from evenflow.model.router import RouteKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from evenflow.model.dataplane import FibHop, FibRoute
+    from evenflow.model.flow import Address
+    from evenflow.model.machine import Machine
+
+#: Priorities of the kernel's own rules for main and default (`ip rule` on a fresh machine).
+_MAIN_PRIORITY = 32766
+
+
+class Refusal(enum.Enum):
+    """Why no route was taken."""
+
+    NO_ROUTE = "no-route"
+    UNREACHABLE = "unreachable"
+    BLACKHOLE = "blackhole"
+    PROHIBIT = "prohibit"
+
+
+_REFUSALS = {
+    RouteKind.UNREACHABLE: Refusal.UNREACHABLE,
+    RouteKind.BLACKHOLE: Refusal.BLACKHOLE,
+    RouteKind.PROHIBIT: Refusal.PROHIBIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A rule that matched, and what its table answered: a route, a refusal, or None (asked the next)."""
+
+    rule: FibRule
+    route: FibRoute | None = None
+    hop: FibHop | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a packet goes: the last of `tried` tells."""
+
+    tried: tuple[Tried, ...]
+
+    @property
+    def hop(self) -> FibHop | None:
+        """The next hop, None when the packet can't be routed."""
+        return self.tried[-1].hop if self.tried else None
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why it can't be routed, None when it can."""
+        if self.hop is not None:
+            return None
+        return (self.tried[-1].refusal if self.tried else None) or Refusal.NO_ROUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the routing: `mark` is the whole skb mark."""
+
+    destination: Address
+    source: Address | None = None
+    mark: int = 0
+    in_interface: str = ""
+
+
+@dataclass(frozen=True)
+class Fib:
+    """All routes and rules that a lookup sees, ours and the machine's."""
+
+    rules: tuple[FibRule, ...]
+    tables: Mapping[tuple[Family, int], tuple[FibRoute, ...]]
+    dead_interfaces: frozenset[str]
+    linkdown_ignored: frozenset[str]
+    no_carrier: frozenset[str]
+
+    @classmethod
+    def of(cls, machine: Machine, routes: Iterable[FibRoute], rules: Iterable[FibRule]) -> Fib:
+        """Put together the machine's and our routes; interfaces of ours pass over routes without carrier."""
+        own = tuple(routes)
+        tables: dict[tuple[Family, int], list[FibRoute]] = {}
+        for route in (*machine.routes, *own):
+            tables.setdefault((route.family, route.table), []).append(route)
+        for found in tables.values():
+            found.sort(key=lambda route: (-route.destination.prefixlen, route.metric))
+        main = tuple(FibRule(family, _MAIN_PRIORITY, MAIN_TABLE_NUMBER, protocol=0) for family in Family)
+        uplinks = {h.interface for r in own if r.destination.prefixlen == 0 for h in r.hops}
+        return cls(
+            tuple(sorted((*rules, *main), key=lambda rule: rule.priority)),
+            {key: tuple(found) for key, found in tables.items()},
+            frozenset(link.name for link in machine.links if not link.up),
+            frozenset(uplinks),
+            frozenset(link.name for link in machine.links if not link.carrier),
+        )
+
+    def decide(self, question: Question) -> Decision:
+        """The routing decision for one packet."""
+        tried: list[Tried] = []
+        for rule in self._matching(question):
+            answer = self._ask(rule, question)
+            tried.append(answer)
+            if answer.hop is not None or answer.refusal is not None:
+                break
+        return Decision(tuple(tried))
+
+    def _matching(self, question: Question) -> Iterator[FibRule]:
+        for rule in self.rules:
+            if (
+                rule.family.value == ("ip" if question.destination.version == 4 else "ip6")
+                and question.mark & rule.mask == rule.mark
+                and (rule.destination is None or question.destination in rule.destination)
+                and (rule.source is None or (question.source is not None and question.source in rule.source))
+                and (rule.in_interface is None or rule.in_interface == question.in_interface)
+            ):
+                yield rule
+
+    def _ask(self, rule: FibRule, question: Question) -> Tried:
+        if rule.kind is not RouteKind.UNICAST:
+            return Tried(rule, refusal=_REFUSALS[rule.kind])
+        for route in self.tables.get((rule.family, rule.table), ()):
+            if question.destination not in route.destination:
+                continue
+            if rule.suppress_prefix_length is not None and route.destination.prefixlen <= rule.suppress_prefix_length:
+                continue
+            if route.kind is not RouteKind.UNICAST:
+                return Tried(rule, route, refusal=_REFUSALS[route.kind])
+            hop = next((hop for hop in route.hops if self._usable(hop.interface)), None)
+            if hop is not None:
+                return Tried(rule, route, hop)
+        return Tried(rule)
+
+    def _usable(self, interface: str) -> bool:
+        if interface in self.dead_interfaces:
+            return False
+        return not (interface in self.no_carrier and interface in self.linkdown_ignored)

@@ -1,0 +1,207 @@
+"""The plan: what leads from the actual dataplane to the desired one. A function of the two, and of nothing else.
+
+Order: routes and route rules are added first, so that a mark never leads to a table that is not there; then
+everything in nf_tables at once; then settings; then what is no longer wanted goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evenflow.core.saved import SAVED_SET, to_set
+from evenflow.model.dataplane import (
+    AddRoute,
+    AddRouteRule,
+    Dataplane,
+    DeleteRoute,
+    DeleteRouteRule,
+    NftTransaction,
+    Plan,
+    SetSysctl,
+)
+from evenflow.model.nft import (
+    AddChain,
+    AddElements,
+    AddRule,
+    AddSet,
+    AddTable,
+    DeleteChain,
+    DeleteElements,
+    DeleteSet,
+    DeleteTable,
+    FlushChain,
+    NftSet,
+    NftTable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from evenflow.model.dataplane import FibRoute, FibRule, Operation
+    from evenflow.model.nft import NftChain, NftOperation, SetElement
+
+EMPTY = Dataplane()
+
+
+def make_plan(desired: Dataplane, actual: Dataplane) -> Plan:
+    """What to do so that `actual` becomes `desired`. Empty when it is already."""
+    return Plan(tuple(_operations(desired, actual)))
+
+
+def _operations(desired: Dataplane, actual: Dataplane) -> Iterator[Operation]:
+    yield from _added_routes(desired.routes, actual.routes)
+    for rule in sorted(desired.rules - actual.rules, key=_rule_order):
+        yield AddRouteRule(rule)
+    saved = _saved(desired, actual)
+    settings = list(_settings(desired, actual))
+    if desired.table is None:
+        yield from settings  # the table keeps the old values: they go back before it goes
+    transaction = nft_difference(_with_saved(desired.table, saved), _with_saved(actual.table, actual.saved))
+    if transaction:
+        yield NftTransaction(transaction)
+    if desired.table is not None:
+        yield from settings
+    for rule in sorted(actual.rules - desired.rules, key=_rule_order):
+        yield DeleteRouteRule(rule)
+    keys = {route.key for route in desired.routes}
+    for route in sorted(actual.routes - desired.routes, key=_route_order):
+        if route.key not in keys:
+            yield DeleteRoute(route)
+
+
+def in_force(desired: Dataplane, actual: Dataplane) -> Dataplane:
+    """What must be read back once the plan is carried out: `desired`, with the values that `down` will restore."""
+    return replace(desired, saved=_saved(desired, actual))
+
+
+# --- routes and rules --------------------------------------------------------------------------------------------
+
+
+def _added_routes(desired: frozenset[FibRoute], actual: frozenset[FibRoute]) -> Iterator[Operation]:
+    there = {route.key for route in actual}
+    for route in sorted(desired - actual, key=_route_order):
+        yield AddRoute(route, replace=route.key in there)
+
+
+def _route_order(route: FibRoute) -> tuple[str, int, int, str, int]:
+    """Routes to gateways' networks before defaults, so that the kernel finds each gateway."""
+    return (
+        route.family.value,
+        route.table,
+        -route.destination.prefixlen,
+        str(route.destination),
+        route.metric,
+    )
+
+
+def _rule_order(rule: FibRule) -> tuple[str, int, int]:
+    return (rule.family.value, rule.priority, rule.mark)
+
+
+# --- settings ------------------------------------------------------------------------------------------------------
+
+
+def _saved(desired: Dataplane, actual: Dataplane) -> dict[str, str]:
+    """Values from before evenflow: what is kept already, else what holds now. Only of what is desired."""
+    if desired.table is None:
+        return {}
+    return {
+        name: actual.saved.get(name, actual.sysctls[name])
+        for name in desired.sysctls
+        if name in actual.saved or name in actual.sysctls
+    }
+
+
+def _settings(desired: Dataplane, actual: Dataplane) -> Iterator[SetSysctl]:
+    wanted = {name: value for name, value in actual.saved.items() if name not in desired.sysctls}
+    wanted.update(desired.sysctls)
+    for name, value in sorted(wanted.items()):
+        now = actual.sysctls.get(name)
+        if now is not None and now != value:
+            yield SetSysctl(name, value, now)
+
+
+def _with_saved(table: NftTable | None, saved: Mapping[str, str]) -> NftTable | None:
+    if table is None or not saved:
+        return table
+    return NftTable(table.chains, {**table.sets, SAVED_SET: to_set(saved)})
+
+
+# --- nf_tables -------------------------------------------------------------------------------------------------------
+
+
+def nft_difference(desired: NftTable | None, actual: NftTable | None) -> tuple[NftOperation, ...]:
+    """The operations of one transaction that turns one table into another."""
+    if desired is None:
+        return () if actual is None else (DeleteTable(),)
+    if actual is None:
+        return (AddTable(), *_contents(desired, NftTable()))
+    if _must_be_replaced(desired, actual):
+        return (DeleteTable(), AddTable(), *_contents(desired, NftTable()))
+    return tuple(_contents(desired, actual))
+
+
+def _must_be_replaced(desired: NftTable, actual: NftTable) -> bool:
+    """Whether something has changed that an object can't change: its type or its hook.
+
+    Then the table is made anew in the same transaction; packets meet the old one or the new one.
+    """
+    chains = any(
+        desired.chains[name].hook != actual.chains[name].hook for name in desired.chains.keys() & actual.chains.keys()
+    )
+    return chains or any(
+        _declaration(desired.sets[name]) != _declaration(actual.sets[name])
+        for name in desired.sets.keys() & actual.sets.keys()
+    )
+
+
+def _declaration(declared: NftSet) -> NftSet:
+    return replace(declared, elements=frozenset())
+
+
+def _contents(desired: NftTable, actual: NftTable) -> Iterator[NftOperation]:
+    """What is referred to comes before what refers to it, and goes after it."""
+    for name in _new(desired.chains, actual.chains):
+        yield AddChain(name, desired.chains[name].hook)
+    for name in _new(desired.sets, actual.sets):
+        yield AddSet(_declaration(desired.sets[name]))
+    for name, wanted in desired.sets.items():
+        yield from _elements(wanted, actual.sets.get(name))
+    yield from _rules(desired.chains, actual.chains)
+    gone = _new(actual.chains, desired.chains)
+    yield from (FlushChain(name) for name in gone if actual.chains[name].rules)
+    yield from (DeleteSet(name) for name in _new(actual.sets, desired.sets))
+    yield from (DeleteChain(name) for name in gone)
+
+
+def _rules(desired: Mapping[str, NftChain], actual: Mapping[str, NftChain]) -> Iterator[NftOperation]:
+    """A chain that differs is flushed and filled again: in a transaction no packet meets it empty."""
+    for name, chain in desired.items():
+        before = actual[name].rules if name in actual else ()
+        if before == chain.rules:
+            continue
+        if before:
+            yield FlushChain(name)
+        for rule in chain.rules:
+            yield AddRule(name, rule)
+
+
+def _new(these: Iterable[str], those: Mapping[str, object]) -> list[str]:
+    return sorted(name for name in these if name not in those)
+
+
+def _elements(wanted: NftSet, present: NftSet | None) -> Iterator[NftOperation]:
+    there = present.elements if present is not None else frozenset()
+    gone, new = there - wanted.elements, wanted.elements - there
+    if gone and wanted.intervals:
+        # Intervals touch: taking out one end of a changed interval is not defined. All of them change at once.
+        gone, new = there, wanted.elements
+    if gone:
+        yield DeleteElements(wanted.name, _in_order(gone))
+    if new:
+        yield AddElements(wanted.name, _in_order(new))
+
+
+def _in_order(elements: Iterable[SetElement]) -> tuple[SetElement, ...]:
+    return tuple(sorted(elements, key=lambda element: (element.key, not element.interval_end)))
