@@ -86,7 +86,7 @@ class Fib:
     rules: tuple[FibRule, ...]
     tables: Mapping[tuple[Family, int], tuple[FibRoute, ...]]
     dead_interfaces: frozenset[str]
-    linkdown_ignored: frozenset[str]
+    uplink_interfaces: frozenset[str]
     no_carrier: frozenset[str]
 
     @classmethod
@@ -147,4 +147,4 @@ class Fib:
     def _usable(self, interface: str) -> bool:
         if interface in self.dead_interfaces:
             return False
-        return not (interface in self.no_carrier and interface in self.linkdown_ignored)
+        return not (interface in self.no_carrier and interface in self.uplink_interfaces)

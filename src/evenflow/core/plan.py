@@ -51,7 +51,13 @@ def make_plan(desired: Dataplane, actual: Dataplane) -> Plan:
 
 def _operations(desired: Dataplane, actual: Dataplane) -> Iterator[Operation]:
     yield from _added_routes(desired.routes, actual.routes)
-    for rule in sorted(desired.rules - actual.rules, key=_rule_order):
+    new, gone = desired.rules - actual.rules, actual.rules - desired.rules
+    clashing = {(rule.family, rule.priority) for rule in new}
+    for rule in sorted(gone, key=_rule_order):
+        # The kernel takes a rule for another one of that priority which says more: there the old one goes first.
+        if (rule.family, rule.priority) in clashing:
+            yield DeleteRouteRule(rule)
+    for rule in sorted(new, key=_rule_order):
         yield AddRouteRule(rule)
     saved = _saved(desired, actual)
     settings = list(_settings(desired, actual))
@@ -62,8 +68,9 @@ def _operations(desired: Dataplane, actual: Dataplane) -> Iterator[Operation]:
         yield NftTransaction(transaction)
     if desired.table is not None:
         yield from settings
-    for rule in sorted(actual.rules - desired.rules, key=_rule_order):
-        yield DeleteRouteRule(rule)
+    for rule in sorted(gone, key=_rule_order):
+        if (rule.family, rule.priority) not in clashing:
+            yield DeleteRouteRule(rule)
     keys = {route.key for route in desired.routes}
     for route in sorted(actual.routes - desired.routes, key=_route_order):
         if route.key not in keys:

@@ -105,10 +105,12 @@ class _Way:
     def _arriving(self) -> Trace:
         if not self._mangle("prerouting"):
             return self._end(Disposition.DROPPED)
-        destination = self._dnat()
-        if type_of(destination, self._parts.machine) is not AddressType.UNICAST:
+        self._translate_destination()
+        if not self._source_is_reachable():
+            return self._end(Disposition.DROPPED)
+        if type_of(self._packet.destination, self._parts.machine) is not AddressType.UNICAST:
             return self._local()
-        decision = self._route(destination)
+        decision = self._route()
         if decision.hop is None:
             return self._refused(decision)
         self._sight = replace(self._sight, out_interface=decision.hop.interface)
@@ -117,7 +119,7 @@ class _Way:
         return self._leave(decision, Disposition.FORWARDED)
 
     def _own(self) -> Trace:
-        decision = self._route(self._packet.destination)
+        decision = self._route()
         if decision.hop is None:
             return self._refused(decision)
         mark = self._mark()
@@ -125,7 +127,7 @@ class _Way:
         if not self._mangle("output"):
             return self._end(Disposition.DROPPED)
         if self._mark() != mark:
-            decision = self._route(self._packet.destination)
+            decision = self._route()
             if decision.hop is None:
                 return self._refused(decision)
             self._sight = replace(self._sight, out_interface=decision.hop.interface)
@@ -138,9 +140,13 @@ class _Way:
         return self._end(Disposition.DELIVERED)
 
     def _leave(self, decision: Decision, disposition: Disposition) -> Trace:
-        # Linux shows no in-interface to the postrouting hook.
-        self._sight = replace(self._sight, in_interface="")
         if not self._mangle("postrouting"):
+            return self._end(Disposition.DROPPED)
+        assert decision.hop is not None
+        if self._packet.masqueraded_by not in (None, decision.hop.interface):
+            # Linux, nf_nat_oif_changed(): rather than leak the address of another uplink, it ends the connection.
+            detail = f"the connection has the address of {self._packet.masqueraded_by}: dropped and forgotten"
+            self._steps.append(Step("srcnat", "masquerade", matched=True, detail=detail))
             return self._end(Disposition.DROPPED)
         return self._end(disposition, decision, self._snat(decision))
 
@@ -153,6 +159,19 @@ class _Way:
         self._sight = run.sight
         return run.ending is not Ending.DROPPED
 
+    def _source_is_reachable(self) -> bool:
+        """Linux's loose reverse-path filter, which stands on IPv4 uplinks: some route must lead to the source.
+
+        Source: RFC 3704, 2.4; Linux, __fib_validate_source(): asked without a mark, as of a packet of the machine.
+        """
+        packet, fib = self._packet, self._parts.fib
+        if packet.family is not Family.IPV4 or packet.in_interface not in fib.uplink_interfaces:
+            return True
+        if fib.decide(Question(packet.source, packet.destination)).hop is not None:
+            return True
+        self._steps.append(Step("routing", "reverse-path filter", matched=True, detail="no route to the source"))
+        return False
+
     def _mark(self) -> int:
         """The skb mark, as far as it is ours."""
         routing, packet = self._sight.routing_mark, self._sight.packet_mark
@@ -161,8 +180,10 @@ class _Way:
         numbers = self._parts.numbers
         return numbers.mark(MarkKind.ROUTING, routing) | (numbers.mark(MarkKind.PACKET, packet) << PACKET_MARK_SHIFT)
 
-    def _route(self, destination: Address) -> Decision:
-        question = Question(destination, self._packet.source, self._mark(), self._packet.in_interface or "")
+    def _route(self) -> Decision:
+        question = Question(
+            self._packet.destination, self._packet.source, self._mark(), self._packet.in_interface or ""
+        )
         decision = self._parts.fib.decide(question)
         for tried in decision.tried:
             table = self._table_name(tried.rule.table) if tried.rule.table else tried.rule.kind.value
@@ -180,7 +201,7 @@ class _Way:
 
     def _nat_rule(self, chain: str) -> NatRule | None:
         """The first rule of a NAT chain that matches; only a connection's first packet asks."""
-        if self._packet.state is not ConnectionState.NEW:
+        if self._packet.known or self._packet.state is not ConnectionState.NEW:
             return None
         for rule in self._parts.router.nat:
             if rule.chain != chain or self._packet.family not in rule.families:
@@ -191,17 +212,25 @@ class _Way:
                 return rule
         return None
 
-    def _dnat(self) -> Address:
-        """The destination after NAT. Only the first address of a range is told: the kernel chooses."""
+    def _translate_destination(self) -> None:
+        """Destination NAT: by a rule for a new connection, as connection tracking remembers for a known one.
+
+        Of a range only the first address is told: the kernel chooses.
+        """
+        packet = self._packet
         rule = self._nat_rule("dstnat")
         match rule.action if rule else None:
-            case DestinationNat(to) if to is not None:
-                return to.first
-            case Redirect():
-                own = self._addresses(self._packet.in_interface or "")
-                return own[0] if own else self._packet.destination
-            case _:
-                return self._packet.destination
+            case DestinationNat(to, ports):
+                port = ports[0] if ports and packet.has_ports else packet.destination_port
+                packet = replace(packet, destination=to.first if to else packet.destination, destination_port=port)
+            case Redirect(ports):
+                own = self._addresses(packet.in_interface or "")
+                port = ports[0] if ports and packet.has_ports else packet.destination_port
+                packet = replace(packet, destination=own[0] if own else packet.destination, destination_port=port)
+            case _ if packet.translated_destination is not None:
+                packet = replace(packet, destination=packet.translated_destination)
+        self._packet = packet
+        self._sight = replace(self._sight, packet=packet)
 
     def _snat(self, decision: Decision) -> Address | None:
         rule = self._nat_rule("srcnat")
@@ -213,13 +242,16 @@ class _Way:
                 own = self._addresses(decision.hop.interface)
                 return own[0] if own else None
             case _:
-                return None
+                return self._packet.translated_source
 
     def _addresses(self, interface: str) -> list[Address]:
+        """Addresses that NAT can give: those of the packet's family that are valid beyond the link."""
         return [
             ip_address(own.address.ip)
             for own in self._parts.machine.addresses
-            if own.interface == interface and own.address.version == self._packet.destination.version
+            if own.interface == interface
+            and own.address.version == self._packet.destination.version
+            and not own.address.is_link_local
         ]
 
     # --- ends ----------------------------------------------------------------------------------------------------

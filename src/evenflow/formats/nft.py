@@ -170,8 +170,8 @@ class _Words:
                 self.said.append("counter")
             case nft.Log(prefix):
                 self.said.append(f'log prefix "{prefix}"')
-            case nft.Redir(port_min, _):
-                self.said.append("redirect" if port_min is None else f"redirect to :{self._register[port_min]}")
+            case nft.Redir(port_min, port_max):
+                self.said.append("redirect" if port_min is None else f"redirect to :{self._span(port_min, port_max)}")
             case nft.Nat():
                 self.said.append(self._nat(expression))
             case nft.Unknown(name):
@@ -180,14 +180,13 @@ class _Words:
                 raise TypeError(expression)
 
     def _nat(self, expression: nft.Nat) -> str:
-        to = ""
-        if expression.address_min is not None and expression.address_max is not None:
-            first, last = self._register[expression.address_min], self._register[expression.address_max]
-            to = first if first == last else f"{first}-{last}"
-        if expression.port_min is not None and expression.port_max is not None:
-            first, last = self._register[expression.port_min], self._register[expression.port_max]
-            to += f":{first}" if first == last else f":{first}-{last}"
+        to = "" if expression.address_min is None else self._span(expression.address_min, expression.address_max)
+        if expression.port_min is not None:
+            to += f":{self._span(expression.port_min, expression.port_max)}"
         return f"{'dnat' if expression.destination else 'snat'} {expression.family} to {to}"
+
+    def _span(self, first: int, last: int | None) -> str:
+        return self._register[first] if last is None else f"{self._register[first]}-{self._register[last]}"
 
 
 def _masked(text: str, mask: bytes, xor: bytes) -> str:

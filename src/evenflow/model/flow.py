@@ -65,6 +65,11 @@ class Packet:
         connection_mark: mark of its connection so far; None is no-mark.
         routing_mark, packet_mark: marks that the packet itself carries already (own sockets only); None: no-mark.
         source_mac: hardware address of the sender on Ethernet, 6 bytes, None where there is none.
+        known: a connection that connection tracking has an entry of; NAT was decided by its first packet.
+        translated_source, translated_destination: what NAT of a known connection makes of the addresses in this
+            direction; None where it leaves them.
+        masqueraded_by: the interface whose address a known connection has by masquerade; only in the direction
+            of its first packet.
         later_fragment: a fragment without the transport header.
     """
 
@@ -79,6 +84,10 @@ class Packet:
     routing_mark: str | None = None
     packet_mark: str | None = None
     source_mac: bytes | None = None
+    known: bool = False
+    translated_source: Address | None = None
+    translated_destination: Address | None = None
+    masqueraded_by: str | None = None
     later_fragment: bool = False
 
     @property

@@ -86,13 +86,15 @@ def _base_rules(hook: str, compilers: Mapping[Family, _FamilyCompiler], sets: Se
     concerned = {family: compiler for family, compiler in compilers.items() if hook in compiler.chains}
     if not concerned:
         return []
-    known = {family: compiler.known(hook) for family, compiler in concerned.items()}
+    # A family without rules here can have marked connections all the same: it must not meet the other's short way.
+    known = {family: compiler.known(hook) for family, compiler in compilers.items()}
     rules: list[NftRule] = []
-    if len(set(map(repr, known.values()))) == 1:
+    if len(set(known.values())) == 1:
         rules += _known_rules(next(iter(known.values())), f"known/{hook}", (), sets, chains)
     else:
-        for family, table in known.items():
-            rules += _known_rules(table, f"known/{hook}/{family.value}", of_family(family), sets, chains)
+        for family in concerned:
+            name = f"known/{hook}/{family.value}"
+            rules += _known_rules(known[family], name, of_family(family), sets, chains)
     for family, compiler in concerned.items():
         rules.append(NftRule((*of_family(family), Act(jump(compiler.chain_name(hook))))))
     return rules
@@ -317,7 +319,7 @@ def _without_interface(sight: Sight, hook: str) -> Sight:
     """The same, knowing that packets in some hooks have no in-interface or no out-interface."""
     if hook in ("prerouting", "input"):
         return replace(sight, out_interface="")
-    if hook in ("output", "postrouting"):
+    if hook == "output":
         return replace(sight, in_interface="")
     return sight
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import Conditions, of_family
@@ -53,10 +54,9 @@ def _does(rule: NatRule, family: Family | None) -> tuple[Expression, ...]:
             return (Masq(),)
         case AcceptAction():
             return (Act(ACCEPT),)
-        case Redirect(None):
-            return (Redir(),)
-        case Redirect(ports) if ports is not None:
-            return (*_ports(ports), Redir(_PORT_MIN, _PORT_MAX))
+        case Redirect(to_ports):
+            ports = _ports(to_ports)
+            return (*ports.loads, Redir(ports.first, ports.last))
         case SourceNat(to):
             return _translate(to, None, family, destination=False)
         case DestinationNat(to, to_ports):
@@ -65,21 +65,32 @@ def _does(rule: NatRule, family: Family | None) -> tuple[Expression, ...]:
             raise TypeError(rule.action)
 
 
-def _ports(ports: tuple[int, int]) -> tuple[Expression, ...]:
-    first, last = ports
-    return (Immediate(first.to_bytes(2, "big"), _PORT_MIN), Immediate(last.to_bytes(2, "big"), _PORT_MAX))
+@dataclass(frozen=True, slots=True)
+class _Registers:
+    """A range in registers: `last` is None where it is one value, as the kernel has it."""
+
+    loads: tuple[Expression, ...] = ()
+    first: int | None = None
+    last: int | None = None
+
+
+def _load(first: bytes, last: bytes, at: int, behind: int) -> _Registers:
+    if first == last:
+        return _Registers((Immediate(first, at),), at)
+    return _Registers((Immediate(first, at), Immediate(last, behind)), at, behind)
+
+
+def _ports(ports: tuple[int, int] | None) -> _Registers:
+    if ports is None:
+        return _Registers()
+    return _load(ports[0].to_bytes(2, "big"), ports[1].to_bytes(2, "big"), _PORT_MIN, _PORT_MAX)
 
 
 def _translate(
     to: AddressRange | None, to_ports: tuple[int, int] | None, family: Family | None, *, destination: bool
 ) -> tuple[Expression, ...]:
     assert family is not None
-    loads: list[Expression] = []
-    address_min = address_max = port_min = port_max = None
-    if to is not None:
-        address_min, address_max = 0, family.address_bits // 32
-        loads += [Immediate(to.first.packed, address_min), Immediate(to.last.packed, address_max)]
-    if to_ports is not None:
-        port_min, port_max = _PORT_MIN, _PORT_MAX
-        loads += _ports(to_ports)
-    return (*loads, Nat(destination, family.value, address_min, address_max, port_min, port_max))
+    addresses = _load(to.first.packed, to.last.packed, 0, family.address_bits // 32) if to else _Registers()
+    ports = _ports(to_ports)
+    nat = Nat(destination, family.value, addresses.first, addresses.last, ports.first, ports.last)
+    return (*addresses.loads, *ports.loads, nat)

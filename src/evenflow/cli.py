@@ -1,0 +1,380 @@
+"""The command line: `evenflow COMMAND …`. Exit status 0 done, 1 the user's mistake, 2 wrong usage, 3 the system refused."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evenflow import __version__
+from evenflow.errors import EvenflowError, InputError, LabError, SystemRefusedError
+from evenflow.model.finding import Finding, Origin, Severity, error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from evenflow.kernel.linux import Kernel
+    from evenflow.kernel.reconcile import Prospect
+    from evenflow.model.machine import Machine
+    from evenflow.model.router import Router
+
+DONE, MISTAKE, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+
+#: Larger files are no router's configuration; reading one must not take the machine's memory.
+SIZE_LIMIT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration as it was read: the router, None where errors stand in its way, and what there is to say."""
+
+    router: Router | None
+    findings: tuple[Finding, ...]
+
+
+# --- reading the configuration ---------------------------------------------------------------------------------------
+
+
+def load(file: str) -> Loaded:
+    """Read a policy (`.toml`) or a RouterOS script (`.rsc`) and look it over.
+
+    Raises:
+        InputError: the file can't be read at all.
+    """
+    from evenflow.core.lint import lint
+
+    path = Path(file)
+    try:
+        if path.stat().st_size > SIZE_LIMIT_BYTES:
+            raise InputError(
+                [error("too-large", Origin(file), f"over {SIZE_LIMIT_BYTES >> 20} MiB; is it the right file?")]
+            )
+        content = path.read_bytes()
+    except OSError as problem:
+        message = f"can't be read: {problem.strerror}; check the name and who may read it"
+        raise InputError([error("unreadable", Origin(file), message)]) from problem
+    loaded = _parse_policy(content, file) if path.suffix == ".toml" else _parse_script(content, file)
+    if loaded.router is None or has_errors(loaded.findings):
+        return loaded
+    return Loaded(loaded.router, (*loaded.findings, *lint(loaded.router)))
+
+
+def _parse_policy(content: bytes, file: str) -> Loaded:
+    from evenflow.core.lower import lower
+    from evenflow.formats import policy
+
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as problem:
+        line = content[: problem.start].count(b"\n") + 1
+        message = "a policy is UTF-8 text, and this byte is not; save it as UTF-8"
+        return Loaded(None, (error("not-utf8", Origin(file, line), message),))
+    parsed = policy.parse(text, file)
+    router = None if parsed.policy is None or has_errors(parsed.findings) else lower(parsed.policy)
+    return Loaded(router, parsed.findings)
+
+
+def _parse_script(content: bytes, file: str) -> Loaded:
+    from evenflow.formats import routeros
+
+    if not file.endswith(".rsc"):
+        message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
+        return Loaded(None, (error("unknown-suffix", Origin(file), message),))
+    parsed = routeros.parse(content, file)
+    return Loaded(parsed.router, parsed.findings)
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether one of them is of severity error."""
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def load_for_this_machine(file: str, machine: Machine) -> tuple[Router, tuple[Finding, ...]]:
+    """A router that can run here, and findings that do not keep it from doing so.
+
+    Raises:
+        InputError: it can't; all findings are with it.
+    """
+    from evenflow.core.lint import lint_machine
+
+    loaded = load(file)
+    findings = loaded.findings
+    if loaded.router is not None and not has_errors(findings):
+        findings = (*findings, *lint_machine(loaded.router, machine))
+    if loaded.router is None or has_errors(findings):
+        raise InputError(findings)
+    return loaded.router, findings
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def tell(findings: Iterable[object]) -> None:
+    """Print findings to standard error, one a line."""
+    for finding in findings:
+        print(finding, file=sys.stderr)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _open_kernel() -> Any:
+    from evenflow.kernel.linux import LinuxKernel
+
+    return LinuxKernel()
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """`evenflow check`: findings, also about this machine, but those only as warnings: it may be meant for another."""
+    from evenflow.core.lint import lint_machine
+    from evenflow.formats.plan import findings_to_json
+
+    loaded = load(arguments.config)
+    findings = loaded.findings
+    if loaded.router is not None and not has_errors(findings):
+        machine = _machine_if_readable()
+        if machine is not None:
+            about_here = lint_machine(loaded.router, machine)
+            findings += tuple(replace(finding, severity=Severity.WARNING) for finding in about_here)
+    if arguments.json:
+        _print_json({"findings": findings_to_json(findings)})
+    else:
+        for finding in findings:
+            print(finding)
+        if not findings:
+            print(f"{arguments.config}: nothing to remark")
+    return MISTAKE if has_errors(findings) else DONE
+
+
+def _machine_if_readable() -> Machine | None:
+    try:
+        with _open_kernel() as kernel:
+            machine: Machine = kernel.read_machine()
+            return machine
+    except SystemRefusedError:
+        return None  # a checker need not be on a router at all
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """`evenflow plan`: what apply would change, and nothing else happens."""
+    from evenflow.formats.plan import findings_to_json, plan_to_json, render_lines
+
+    with _open_kernel() as kernel:
+        prospect, findings = _look_ahead(kernel, arguments)
+    if arguments.json:
+        _print_json({**plan_to_json(prospect.plan), "findings": findings_to_json(findings)})
+        return DONE
+    tell(findings)
+    for operation in prospect.plan.operations:
+        for line in render_lines(operation):
+            print(line)
+    if prospect.plan.in_sync:
+        print("in sync: nothing to do")
+    return DONE
+
+
+def _look_ahead(kernel: Kernel, arguments: argparse.Namespace) -> tuple[Prospect, tuple[Finding, ...]]:
+    from evenflow.kernel.reconcile import look_ahead
+
+    machine = kernel.read_machine()
+    router, findings = load_for_this_machine(arguments.config, machine)
+    prospect = look_ahead(kernel, router, machine, arguments.seed)
+    return prospect, (*findings, *prospect.findings)
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """`evenflow apply`: make it so once, read it back, verify it; on any failure the old state is put back."""
+    from evenflow.formats.plan import findings_to_json, plan_to_json
+    from evenflow.kernel.reconcile import carry_out, only_one
+
+    with _open_kernel() as kernel, only_one():
+        prospect, findings = _look_ahead(kernel, arguments)
+        if not arguments.json:
+            tell(findings)
+        carry_out(kernel, prospect)
+    if arguments.json:
+        _print_json({"applied": True, **plan_to_json(prospect.plan), "findings": findings_to_json(findings)})
+    else:
+        print(_summary(prospect))
+    return DONE
+
+
+def _summary(prospect: Prospect) -> str:
+    if prospect.plan.in_sync:
+        return "in sync: nothing to do"
+    desired = prospect.desired
+    table = desired.table
+    rules = sum(len(chain.rules) for chain in table.chains.values()) if table else 0
+    return (
+        f"applied and verified: {len(prospect.plan.operations)} operations; in force are {rules} nft rules, "
+        f"{len(desired.routes)} routes, {len(desired.rules)} route rules, {len(desired.sysctls)} sysctls"
+    )
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """`evenflow down`: take all of ours away."""
+    from evenflow.formats.plan import plan_to_json
+    from evenflow.kernel.reconcile import carry_out, look_at_down, only_one
+
+    with _open_kernel() as kernel, only_one():
+        prospect = look_at_down(kernel)
+        carry_out(kernel, prospect)
+    if arguments.json:
+        _print_json({"applied": True, **plan_to_json(prospect.plan)})
+    elif prospect.plan.in_sync:
+        print("nothing of evenflow's is here")
+    else:
+        print(f"all of evenflow's is gone: {len(prospect.plan.operations)} operations, verified")
+    return DONE
+
+
+def lab(arguments: argparse.Namespace) -> int:
+    """`evenflow lab`: play a scenario in network namespaces; nothing outside them is touched."""
+    from evenflow.kernel.namespaces import enter_private
+    from evenflow.lab import console
+    from evenflow.lab.article import play_article
+
+    file = arguments.scenario or str(Path(__file__).parent / "examples" / "seed.rsc")
+    loaded = load(file)
+    if loaded.router is None or has_errors(loaded.findings):
+        raise InputError(loaded.findings)
+    enter_private()
+    report = play_article(
+        lambda: _apply_in_lab(file, arguments.seed),
+        _down_in_lab,
+        title=Path(file).name,
+        html=None if arguments.no_html else Path(arguments.html),
+        progress=console.progress(quiet=arguments.json),
+    )
+    if arguments.json:
+        _print_json(report.to_json())
+    else:
+        console.show(report)
+    return DONE if report.held else MISTAKE
+
+
+def _apply_in_lab(file: str, seed: int | None) -> None:
+    from evenflow.kernel.reconcile import carry_out, look_ahead
+
+    with _open_kernel() as kernel:
+        machine = kernel.read_machine()
+        router, _ = load_for_this_machine(file, machine)
+        carry_out(kernel, look_ahead(kernel, router, machine, seed))
+
+
+def _down_in_lab() -> None:
+    from evenflow.kernel.reconcile import carry_out, look_at_down
+
+    with _open_kernel() as kernel:
+        carry_out(kernel, look_at_down(kernel))
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+_EPILOG = """\
+A configuration is a policy (.toml) or an unchanged RouterOS script (.rsc).
+Begin with:  evenflow lab                    see it work, in a world of its own
+             evenflow check my.toml          is it right?
+             sudo evenflow plan my.toml      what would change here?
+             sudo evenflow apply my.toml     change it; `sudo evenflow down` takes it back
+Exit status: 0 done, 1 a mistake in the configuration (or the lab did not hold), 2 wrong usage,
+3 the system refused, 130 interrupted.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser(
+        prog="evenflow",
+        description="Spread connections over several Internet uplinks, each connection kept on its own.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"evenflow {__version__}")
+    commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    seed_help = "32-bit seed of the classifier's hash; left out: the one in force, else drawn by chance"
+    for name, does, summary in (
+        ("check", check, "look a configuration over; nothing is changed"),
+        ("plan", plan, "show what apply would change in this kernel; nothing is changed"),
+        ("apply", apply, "put a configuration in force, all of it or nothing, and verify it"),
+    ):
+        command = _command(commands, name, does, summary)
+        command.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
+        if name != "check":
+            command.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
+    _command(commands, "down", down, "take all of evenflow's out of this kernel, and put its settings back")
+    playing = _command(commands, "lab", lab, "play a router with clients, providers and servers in namespaces")
+    playing.add_argument(
+        "scenario",
+        metavar="CONFIG",
+        nargs="?",
+        help="a configuration for the interfaces USER_01, ether1 and pppoe-out1; left out: the article's router",
+    )
+    playing.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
+    playing.add_argument("--html", default="lab-report.html", metavar="FILE", help="the report (default: %(default)s)")
+    playing.add_argument("--no-html", action="store_true", help="write no report")
+    return top
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, does: object, summary: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    command.set_defaults(does=does)
+    command.add_argument("--json", action="store_true", help="print one JSON object instead (docs/json.md)")
+    return command
+
+
+def _seed(text: str) -> int:
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 4294967295")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    chosen = parser().parse_args(arguments)
+    try:
+        status: int = chosen.does(chosen)
+    except InputError as problem:
+        return _fail(chosen, MISTAKE, problem)
+    except LabError as problem:
+        return _fail(chosen, MISTAKE, problem)
+    except EvenflowError as problem:
+        return _fail(chosen, REFUSED, problem)
+    except KeyboardInterrupt:
+        print("interrupted; nothing is left half done", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: there is nobody to tell
+        return DONE
+    return status
+
+
+def _fail(chosen: argparse.Namespace, status: int, problem: EvenflowError) -> int:
+    from evenflow.formats.plan import findings_to_json
+
+    findings = problem.findings if isinstance(problem, InputError) else ()
+    told = [finding for finding in findings if isinstance(finding, Finding)]
+    if chosen.json:
+        _print_json({"error": str(problem) if not told else "", "findings": findings_to_json(told)})
+    elif told:
+        tell(told)
+    else:
+        print(f"evenflow: {problem}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""What is wrong with a router, or will surprise: `lint` from the text alone, `lint_machine` on a given machine.
+
+| code | severity | says |
+|---|---|---|
+| mark-not-routed | error | a classifier sets a connection mark that nothing turns into a routing mark |
+| routing-mark-without-route | error | a routing mark leads to no route: all of it falls to main |
+| table-undeclared | error, warning | a table is used and not declared; error if others are (RouterOS 7) |
+| mark-never-set | warning | a connection or packet mark is asked for, and no rule sets it |
+| pcc-remainder | warning | a remainder is taken by no rule, or by two |
+| equal-distance | warning | two default routes of main have the same distance |
+| jump-to-nothing, chain-unused | warning | a jump to a chain without rules; a chain that nothing jumps to |
+| unknown-interface-list, unknown-address-list, interface-list-empty | warning, info | a list that never matches |
+| share-against-bandwidth | info | the shares are not in proportion to the stated bandwidths |
+| interface-missing, interface-down, bridge-port, gateway-unreachable | error | this machine can't do it |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenflow.core.lint.chains import chain_findings
+from evenflow.core.lint.classifiers import classifier_findings
+from evenflow.core.lint.lists import list_findings
+from evenflow.core.lint.machine import machine_findings
+from evenflow.core.lint.marks import mark_findings
+from evenflow.core.lint.routes import route_findings
+from evenflow.core.lint.shares import share_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evenflow.model.finding import Finding
+    from evenflow.model.machine import Machine
+    from evenflow.model.router import Router
+
+__all__ = ["lint", "lint_machine"]
+
+
+def lint(router: Router) -> tuple[Finding, ...]:
+    """Findings that follow from the router alone, in the order of their lines."""
+    return _in_order(
+        (
+            *mark_findings(router),
+            *classifier_findings(router),
+            *route_findings(router),
+            *chain_findings(router),
+            *list_findings(router),
+            *share_findings(router),
+        )
+    )
+
+
+def lint_machine(router: Router, machine: Machine) -> tuple[Finding, ...]:
+    """What keeps this machine from being that router, in the order of the lines; all of severity error."""
+    return _in_order(machine_findings(router, machine))
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: finding.where.line))

@@ -1,0 +1,138 @@
+"""A router against the machine that is to be it. Only what rules, translations and routes use is looked at."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from evenflow.core.lint.conditions import conditions
+from evenflow.core.routing import resolve_gateway
+from evenflow.core.uplinks import interface_of
+from evenflow.model.finding import Finding, error
+from evenflow.model.flow import Family, family_of
+from evenflow.model.router import AddressGateway, InInterface, InInterfaceList, OutInterface, OutInterfaceList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenflow.model.finding import Origin
+    from evenflow.model.machine import LinkAddress, Machine
+    from evenflow.model.router import Matcher, Router
+
+_LOOPBACK = "lo"
+
+
+def machine_findings(router: Router, machine: Machine) -> Iterator[Finding]:
+    """One finding for each interface and each gateway that can't serve; all of severity error."""
+    for name, origin in interfaces_used(router).items():
+        finding = _interface_finding(name, origin, machine)
+        if finding is not None:
+            yield finding
+    yield from _gateway_findings(router, machine)
+
+
+def interfaces_used(router: Router) -> dict[str, Origin]:
+    """Interfaces that matter, each with the place that declares it, else that of its first use."""
+    uses: dict[str, Origin] = {}
+    for condition in conditions(router):
+        for name, origin in _named_by(condition.matcher, condition.origin, router).items():
+            uses.setdefault(name, origin)
+    for route in router.routes:
+        for gateway in route.gateways:
+            if gateway.interface is not None:
+                uses.setdefault(gateway.interface, route.origin)
+    for route_rule in router.rules:
+        if route_rule.interface is not None:
+            uses.setdefault(route_rule.interface, route_rule.origin)
+    declared = {interface.name: interface.origin for interface in router.interfaces if interface.origin.line}
+    return {name: declared.get(name, origin) for name, origin in uses.items()}
+
+
+def _named_by(matcher: Matcher, origin: Origin, router: Router) -> dict[str, Origin]:
+    """The interfaces that a matcher names, and where."""
+    if isinstance(matcher, InInterface | OutInterface):
+        return {matcher.interface: origin}
+    if isinstance(matcher, InInterfaceList | OutInterfaceList):
+        for known in router.interface_lists:
+            if known.name == matcher.list_name:
+                return dict.fromkeys(sorted(known.members), known.origin if known.origin.line else origin)
+    return {}
+
+
+def _interface_finding(name: str, origin: Origin, machine: Machine) -> Finding | None:
+    link = machine.link(name)
+    if link is None:
+        names = sorted(other.name for other in machine.links if other.name != _LOOPBACK)
+        there = f"there are: {', '.join(names)}" if names else "there is none but lo"
+        close = get_close_matches(name, names, n=1)
+        hint = f" did you mean {close[0]}?" if close else ""
+        return _finding(
+            "interface-missing", origin, f"interface {name} is not on this machine; {there}{hint and ';'}{hint}"
+        )
+    if link.master is not None:
+        what = f"interface {name} is a port of {link.master}, so packets come in and leave by {link.master}; "
+        return _finding("bridge-port", origin, f"{what}use {link.master}")
+    if not link.up:
+        return _finding("interface-down", origin, f"interface {name} is down; `ip link set {name} up` brings it up")
+    return None
+
+
+def _finding(code: str, origin: Origin, message: str) -> Finding:
+    """An error in the words of the file, as far as the item is short enough to stand in front ("uplink isp1")."""
+    short = origin.item and not origin.item.startswith("/")
+    return error(code, origin, f"{origin.item}: {message}" if short else message)
+
+
+def _gateway_findings(router: Router, machine: Machine) -> Iterator[Finding]:
+    told = set()
+    for route in router.routes:
+        for gateway in route.gateways:
+            if not isinstance(gateway, AddressGateway) or gateway in told:
+                continue
+            told.add(gateway)
+            if not _can_be_reached(gateway, router, machine):
+                yield _finding("gateway-unreachable", route.origin, _unreachable(gateway, machine))
+
+
+def _can_be_reached(gateway: AddressGateway, router: Router, machine: Machine) -> bool:
+    """Whether some network of this machine holds the gateway; True as well where another finding says why not."""
+    address = gateway.address
+    interface = interface_of(gateway, router)
+    if interface is not None:
+        link = machine.link(interface)
+        if link is None or not link.up or link.master is not None:
+            return True
+    if gateway.interface is None:
+        return resolve_gateway(gateway, family_of(address), router, machine) is not None
+    link = machine.link(gateway.interface)
+    assert link is not None
+    return (
+        link.point_to_point
+        or (address.version == 6 and address.is_link_local)
+        or any(_holds(own, gateway) for own in machine.addresses)
+        or any(
+            hop.interface == gateway.interface and hop.gateway is None and address in route.destination
+            for route in machine.routes
+            for hop in route.hops
+            if route.destination.version == address.version
+        )
+    )
+
+
+def _holds(own: LinkAddress, gateway: AddressGateway) -> bool:
+    if own.interface != gateway.interface:
+        return False
+    if own.peer is not None:
+        return own.peer == gateway.address
+    return own.address.version == gateway.address.version and gateway.address in own.address.network
+
+
+def _unreachable(gateway: AddressGateway, machine: Machine) -> str:
+    family = family_of(gateway.address)
+    own = [a for a in machine.addresses if family_of(a.address) is family and gateway.interface in (None, a.interface)]
+    where = gateway.interface or "this machine"
+    kind = "IPv4" if family is Family.IPV4 else "IPv6"
+    networks = ", ".join(f"{a.address}" for a in own if a.interface != _LOOPBACK)
+    has = f"{where} has {networks}" if networks else f"{where} has no {kind} address"
+    mend = f"correct the gateway, or give {where} an address on its network"
+    return f"gateway {gateway.address} is on no network of {where} ({has}); {mend}"

@@ -1,0 +1,155 @@
+"""The kernel behind one interface: read the machine, read what is ours, carry out one operation.
+
+`LinuxKernel` is the real one, `evenflow.kernel.fake.FakeKernel` one in memory. Both pass the same tests, those in
+tests/contract.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+from evenflow.core import saved
+from evenflow.kernel import sysctl
+from evenflow.kernel.namespaces import NetworkNamespace
+from evenflow.kernel.nftables import Nftables
+from evenflow.kernel.rtnetlink import RouteNetlink
+from evenflow.model.dataplane import (
+    ROUTE_PROTOCOL,
+    AddRoute,
+    AddRouteRule,
+    Dataplane,
+    DeleteRoute,
+    DeleteRouteRule,
+    NftTransaction,
+    Operation,
+    SetSysctl,
+)
+from evenflow.model.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from evenflow.kernel.rt_codec import LinkCounters
+    from evenflow.model.nft import NftTable
+
+
+class Kernel(Protocol):
+    """What evenflow needs of a kernel."""
+
+    def read_machine(self) -> Machine:
+        """Links, addresses and the routes of others.
+
+        Raises:
+            SystemRefusedError: it can't be read.
+        """
+
+    def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
+        """All of ours, and the sysctls of those names and of the saved ones; a name that is not there is left out.
+
+        The set with the saved sysctls is not part of the table: it becomes `saved`.
+
+        Raises:
+            SystemRefusedError: it can't be read.
+        """
+
+    def execute(self, operation: Operation) -> None:
+        """Carry out one operation: all of it or nothing.
+
+        To delete a route or route rule that is gone already is no error: they go with their device.
+
+        Raises:
+            NotPermittedError: the caller may not.
+            NotSupportedError: the kernel lacks what it takes.
+            SystemRefusedError: it does not fit to what is there.
+        """
+
+
+def without_saved(table: NftTable | None) -> NftTable | None:
+    """A table without the set that keeps the sysctls from before."""
+    if table is None or saved.SAVED_SET not in table.sets:
+        return table
+    return replace(table, sets={name: held for name, held in table.sets.items() if name != saved.SAVED_SET})
+
+
+class LinuxKernel:
+    """The kernel, in the network namespace that the thread is in when this is made. Not for several threads at once.
+
+    Close it, or use it as a context manager.
+    """
+
+    def __init__(self) -> None:
+        """Open the sockets.
+
+        Raises:
+            SystemRefusedError: they can't be opened.
+        """
+        with contextlib.ExitStack() as unwinding:
+            self._namespace = unwinding.enter_context(NetworkNamespace.current())
+            self.nftables = unwinding.enter_context(Nftables())
+            self.routing = unwinding.enter_context(RouteNetlink())
+            self._stack = unwinding.pop_all()
+
+    def read_machine(self) -> Machine:
+        """See `Kernel`."""
+        foreign = tuple(route for route in self.routing.routes() if route.protocol != ROUTE_PROTOCOL)
+        return Machine(self.routing.links(), self.routing.addresses(), foreign)
+
+    def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
+        """See `Kernel`."""
+        table = self.nftables.read_table()
+        before = saved.from_table(table)
+        with self._inside():
+            read = {name: sysctl.read(name) for name in sorted({*sysctl_names, *before})}
+        return Dataplane(
+            table=without_saved(table),
+            routes=frozenset(self.routing.routes(ROUTE_PROTOCOL)),
+            rules=frozenset(self.routing.rules(ROUTE_PROTOCOL)),
+            sysctls={name: value for name, value in read.items() if value is not None},
+            saved=before,
+        )
+
+    def link_counters(self) -> dict[str, LinkCounters]:
+        """What each link has carried since it is there."""
+        return self.routing.link_counters()
+
+    def execute(self, operation: Operation) -> None:
+        """See `Kernel`."""
+        match operation:
+            case NftTransaction():
+                self.nftables.run(operation)
+            case AddRoute(route, replacing):
+                self.routing.add_route(route, replacing=replacing)
+            case DeleteRoute(route):
+                self.routing.delete_route(route)
+            case AddRouteRule(rule):
+                self.routing.add_rule(rule)
+            case DeleteRouteRule(rule):
+                self.routing.delete_rule(rule)
+            case SetSysctl(name, value):
+                with self._inside():
+                    sysctl.write(name, value)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
+        """/proc/sys/net shows the namespace of the thread that opens a file; the sockets stay in their own.
+
+        Entering takes CAP_SYS_ADMIN, which a daemon with CAP_NET_ADMIN alone lacks: so only where it is needed.
+        """
+        if Path("/proc/thread-self/ns/net").stat().st_ino == Path(self._namespace.path).stat().st_ino:
+            yield
+        else:
+            with self._namespace.entered():
+                yield

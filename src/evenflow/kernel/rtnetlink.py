@@ -1,0 +1,225 @@
+"""Links, addresses, routes and route rules of the kernel: read them, add and delete ours.
+
+A route or rule of somebody else is never replaced and never deleted. Where the kernel would do it (a replacing request
+takes whatever has the same key; a deleting one takes the first that has what it names), it is asked first.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Self
+
+from evenflow.errors import SystemRefusedError
+from evenflow.kernel import rt_codec
+from evenflow.kernel.netlink import (
+    NETLINK_ROUTE,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    NetlinkError,
+    NetlinkSocket,
+    Request,
+    asking,
+)
+from evenflow.model.flow import BOTH_FAMILIES
+from evenflow.model.router import RouteKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evenflow.kernel.rt_codec import LinkCounters
+    from evenflow.model.dataplane import FibRoute, FibRule
+    from evenflow.model.machine import Link, LinkAddress
+
+_GETLINK, _GETADDR = 18, 22
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
+
+#: What the kernel says when what is to be deleted is not there: no such rule, route, table or device.
+_GONE: Final = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV})
+
+
+class RouteNetlink:
+    """Links, addresses, routes and rules, in the network namespace that the thread is in when this is made."""
+
+    def __init__(self) -> None:
+        """Open the socket.
+
+        Raises:
+            SystemRefusedError: it can't be opened.
+        """
+        with asking("open a netlink socket for routes"):
+            self._netlink = NetlinkSocket(NETLINK_ROUTE)
+
+    def links(self) -> tuple[Link, ...]:
+        """All links, by index."""
+        payloads = self._links_dump(with_statistics=False)
+        names = rt_codec.link_names(payloads)
+        return tuple(sorted((rt_codec.decode_link(data, names) for data in payloads), key=lambda link: link.index))
+
+    def link_counters(self) -> dict[str, LinkCounters]:
+        """What each link has carried since it is there."""
+        payloads = self._links_dump(with_statistics=True)
+        names = rt_codec.link_names(payloads)
+        return dict(zip(names.values(), map(rt_codec.decode_counters, payloads), strict=True))
+
+    def addresses(self) -> tuple[LinkAddress, ...]:
+        """All addresses in use, of both families."""
+        names = self._names()
+        with asking("read the addresses"):
+            payloads = self._netlink.dump(Request(_GETADDR, rt_codec.addresses_request()))
+        return tuple(address for data in payloads if (address := rt_codec.decode_address(data, names)))
+
+    def routes(self, protocol: int | None = None) -> tuple[FibRoute, ...]:
+        """All routes of both families in all tables but `local`; with `protocol` only those with that number."""
+        names = self._names()
+        found: list[FibRoute] = []
+        for family in BOTH_FAMILIES:
+            with asking("read the routes"):
+                payloads = self._netlink.dump(Request(_GETROUTE, rt_codec.routes_request(family, protocol or 0)))
+            found.extend(route for data in payloads if (route := rt_codec.decode_route(data, names)))
+        return tuple(route for route in found if protocol is None or route.protocol == protocol)
+
+    def rules(self, protocol: int | None = None) -> tuple[FibRule, ...]:
+        """All route rules of both families in the kernel's order; with `protocol` only those with that number."""
+        found: list[FibRule] = []
+        for family in BOTH_FAMILIES:
+            with asking("read the route rules"):
+                payloads = self._netlink.dump(Request(_GETRULE, rt_codec.rules_request(family)))
+            found.extend(rule for data in payloads if (rule := rt_codec.decode_rule(data)))
+        return tuple(rule for rule in found if protocol is None or rule.protocol == protocol)
+
+    def add_route(self, route: FibRoute, *, replacing: bool = False) -> None:
+        """Add a route. With `replacing`, one with the same key and protocol gives way to it in the same step.
+
+        Raises:
+            SystemRefusedError: another one has the same key; a link or the way to a gateway is missing.
+            NotPermittedError: CAP_NET_ADMIN is missing.
+        """
+        what = f"add the route {rt_codec.describe_route(route)}"
+        indexes = self._indexes()
+        missing = next((hop.interface for hop in route.hops if hop.interface not in indexes), None)
+        if missing is not None:
+            raise SystemRefusedError(f"could not {what}: there is no link {missing}")
+        foreign = [other for other in self._with_key(route) if other.protocol != route.protocol] if replacing else []
+        if foreign:
+            raise SystemRefusedError(f"could not {what}: {_taken(foreign)}")
+        flags = NLM_F_CREATE | (NLM_F_REPLACE if replacing else NLM_F_EXCL)
+        try:
+            self._netlink.request(Request(_NEWROUTE, rt_codec.encode_route(route, indexes), flags))
+        except NetlinkError as problem:
+            if problem.number == errno.EEXIST:
+                raise SystemRefusedError(f"could not {what}: {_taken(self._with_key(route))}") from problem
+            with asking(what):
+                raise
+
+    def delete_route(self, route: FibRoute) -> None:
+        """Delete a route: the one with this key, protocol, type and these hops. If it is gone already, all is well.
+
+        Raises:
+            NotPermittedError: CAP_NET_ADMIN is missing.
+            SystemRefusedError: any other refusal.
+        """
+        # A deletion without a metric takes one with any metric, and one of a type that IPv6 does not compare.
+        wanted = replace(route, metric=rt_codec.kernel_metric(route))
+        if wanted not in self._with_key(wanted):
+            return
+        request = Request(_DELROUTE, rt_codec.encode_route(wanted, self._indexes(), deleting=True))
+        with asking(f"delete the route {rt_codec.describe_route(route)}"):
+            self._delete(request)
+
+    def add_rule(self, rule: FibRule) -> None:
+        """Add a route rule.
+
+        Raises:
+            SystemRefusedError: it is there already, or the kernel refused it.
+            NotPermittedError: CAP_NET_ADMIN is missing.
+        """
+        with asking(f"add the {rt_codec.describe_rule(rule)}"):
+            self._netlink.request(Request(_NEWRULE, rt_codec.encode_rule(rule), NLM_F_CREATE | NLM_F_EXCL))
+
+    def delete_rule(self, rule: FibRule) -> None:
+        """Delete a route rule: exactly this one. If it is gone already, all is well.
+
+        The kernel deletes the first rule that has what the request names, and a request can't name "no mark". Where
+        another rule with the same priority stands before it and would be taken, that one is first added again behind:
+        so there is no moment without it.
+
+        Raises:
+            NotPermittedError: CAP_NET_ADMIN is missing.
+            SystemRefusedError: any other refusal.
+        """
+        with asking(f"delete the {rt_codec.describe_rule(rule)}"):
+            while (victim := self._first_victim(rule)) is not None:
+                if victim != rule:
+                    self._netlink.request(Request(_NEWRULE, rt_codec.encode_rule(victim), NLM_F_CREATE))
+                self._delete(Request(_DELRULE, rt_codec.encode_rule(rule)))
+                if victim == rule:
+                    return
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._netlink.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _links_dump(self, *, with_statistics: bool) -> list[bytes]:
+        with asking("read the links"):
+            return self._netlink.dump(Request(_GETLINK, rt_codec.links_request(with_statistics=with_statistics)))
+
+    def _names(self) -> dict[int, str]:
+        return rt_codec.link_names(self._links_dump(with_statistics=False))
+
+    def _indexes(self) -> dict[str, int]:
+        return {name: index for index, name in self._names().items()}
+
+    def _with_key(self, route: FibRoute) -> list[FibRoute]:
+        """The routes in the kernel with the key of `route`."""
+        names = self._names()
+        key = replace(route, metric=rt_codec.kernel_metric(route)).key
+        with asking("read the routes"):
+            payloads = self._netlink.dump(Request(_GETROUTE, rt_codec.table_request(route.family, route.table)))
+        return [other for data in payloads if (other := rt_codec.decode_route(data, names)) and other.key == key]
+
+    def _first_victim(self, rule: FibRule) -> FibRule | None:
+        """The rule that the kernel would delete for `rule`; None when `rule` is not there."""
+        fitting = [other for other in self.rules(rule.protocol) if _fits(rule, other)]
+        return fitting[0] if rule in fitting else None
+
+    def _delete(self, request: Request) -> None:
+        try:
+            self._netlink.request(request)
+        except NetlinkError as problem:
+            if problem.number not in _GONE:
+                raise
+
+
+def _taken(others: Sequence[FibRoute]) -> str:
+    said = "; ".join(rt_codec.describe_route(other) for other in others)
+    return f"there is a route with the same destination and metric: {said}" if said else "there is such a route"
+
+
+def _fits(named: FibRule, other: FibRule) -> bool:
+    """Whether the kernel would take `other` for `named` when it deletes (rule_find in net/core/fib_rules.c)."""
+
+    def agree(wanted: object, has: object) -> bool:
+        return not wanted or wanted == has
+
+    suppressing = named.suppress_prefix_length
+    return (
+        named.family is other.family
+        and named.priority == other.priority
+        and named.kind is other.kind
+        and (named.kind is not RouteKind.UNICAST or agree(named.table, other.table))
+        and agree(named.mark, other.mark)
+        and agree(named.mask, other.mask)
+        and agree(named.in_interface, other.in_interface)
+        and agree(named.source, other.source)
+        and agree(named.destination, other.destination)
+        and (suppressing is None or suppressing == other.suppress_prefix_length)
+    )

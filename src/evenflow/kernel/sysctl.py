@@ -1,0 +1,55 @@
+"""Sysctls: read and write them under /proc/sys, in the network namespace of the calling thread.
+
+Names are written with slashes ("net/ipv4/conf/eth0.5/rp_filter"), because the name of an interface can hold a dot.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from evenflow.errors import NotPermittedError, NotSupportedError, SystemRefusedError
+
+_ROOT: Final = Path("/proc/sys")
+
+
+def read(name: str) -> str | None:
+    """Its value, numbers in a row separated by one space; None when this machine does not have it.
+
+    Raises:
+        SystemRefusedError: it can't be read.
+    """
+    try:
+        return " ".join(_path(name).read_text(encoding="ascii").split())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as problem:
+        raise SystemRefusedError(f"could not read the sysctl {name}: {problem.strerror}") from problem
+
+
+def write(name: str, value: str) -> None:
+    """Set it.
+
+    Raises:
+        NotSupportedError: this machine does not have it.
+        NotPermittedError: the caller may not.
+        SystemRefusedError: the kernel does not take the value.
+    """
+    what = f"could not set the sysctl {name} to {value!r}"
+    try:
+        # No O_CREAT: what is not there can't be made, and the kernel would speak of permissions.
+        with _path(name).open("r+", encoding="ascii") as file:
+            file.write(value)
+    except (FileNotFoundError, NotADirectoryError) as problem:
+        raise NotSupportedError(f"{what}: this machine does not have it") from problem
+    except PermissionError as problem:
+        raise NotPermittedError(f"{what}: run it as root, e.g. with sudo") from problem
+    except OSError as problem:
+        raise SystemRefusedError(f"{what}: {problem.strerror}") from problem
+
+
+def _path(name: str) -> Path:
+    parts = name.split("/")
+    if not all(parts) or ".." in parts:
+        raise SystemRefusedError(f"{name!r} is not the name of a sysctl; write it as net/ipv4/ip_forward")
+    return _ROOT.joinpath(*parts)

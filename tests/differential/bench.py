@@ -1,0 +1,184 @@
+"""A router's namespace with its neighbours in another one, packets that go in, and what nf_tables saw of them."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from differential.frames import ANSWER, datagram, ethernet
+from evenflow.kernel.linux import LinuxKernel
+from evenflow.kernel.namespaces import NetworkNamespace
+from evenflow.kernel.netlink import NetlinkSocket, text
+from evenflow.kernel.nft_objects import GETSETELEM, decode_elements, message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenflow.model.flow import Address, Packet
+
+LANS = {"lan0": ("10.1.0.1/16", "fd00:1::1/64"), "lan1": ("10.2.0.1/16", "fd00:2::1/64")}
+WANS = {f"wan{n}": (f"100.64.{n}.2/24", f"2001:db8:{n}::2/64") for n in range(3)}
+INTERFACES = {**LANS, **WANS}
+
+#: Ports that connections go to.
+SERVER_PORTS = (53, 80, 443, 1234, 5000)
+
+#: Hardware address of the sender on the far side of every link.
+FAR_MAC = bytes.fromhex("0200000000fe")
+
+_SEEN = """
+table inet observer {
+    set arrived { typeof @th,64,32 . meta mark . ct mark; flags dynamic; size 65535; }
+    set delivered { typeof @th,64,32 . meta mark . ct mark; flags dynamic; size 65535; }
+    set left_ip { typeof @th,64,32 . meta mark . ct mark . meta oifname . ip saddr; flags dynamic; size 65535; }
+    set left_ip6 { typeof @th,64,32 . meta mark . ct mark . meta oifname . ip6 saddr; flags dynamic; size 65535; }
+    chain prerouting {
+        type filter hook prerouting priority -140
+        add @arrived { @th,64,32 . meta mark . ct mark }
+    }
+    chain input {
+        type filter hook input priority 300
+        add @delivered { @th,64,32 . meta mark . ct mark }
+    }
+    chain postrouting {
+        type filter hook postrouting priority 300
+        meta nfproto ipv4 add @left_ip { @th,64,32 . meta mark . ct mark . meta oifname . ip saddr }
+        meta nfproto ipv6 add @left_ip6 { @th,64,32 . meta mark . ct mark . meta oifname . ip6 saddr }
+    }
+}
+"""
+
+
+#: Later ones tell more of a packet.
+_SETS = ("arrived", "delivered", "left_ip", "left_ip6")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A packet as the kernel had it at the end: marks as numbers; where it left and with which source, if it did."""
+
+    mark: int
+    connection_mark: int
+    out_interface: str | None = None
+    source: Address | None = None
+    delivered: bool = False
+
+
+class Bench:
+    """The two namespaces. `far` sends; the router's answers to nobody are nobody's."""
+
+    def __init__(self) -> None:
+        self.router = NetworkNamespace.create()
+        self._far = NetworkNamespace.create()
+        self._build()
+        with self.router.entered():
+            self.kernel = LinuxKernel()
+            self._netlink = NetlinkSocket(12)
+            self._own = {
+                4: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),
+                6: socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW),
+            }
+            self._listeners = [self._listener(port) for port in SERVER_PORTS]
+        self._far_sockets = {}
+        with self._far.entered():
+            for name in INTERFACES:
+                link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+                link.bind((f"far-{name}", 0))
+                self._far_sockets[name] = link
+        self._number = 0
+
+    def _listener(self, port: int) -> socket.socket:
+        """Takes UDP to the router: else it would answer with errors that pass the rules, too."""
+        made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        made.bind(("::", port))
+        return made
+
+    def _build(self) -> None:
+        lines = []
+        for position, (name, addresses) in enumerate(INTERFACES.items()):
+            mac, far = f"02:00:00:00:00:{position:02x}", f"far-{name} netns {self._far.path}"
+            lines.append(f"link add {name} address {mac} type veth peer name {far}")
+            lines.append(f"link set {name} up")
+            lines += [
+                f"addr add {address} dev {name} nodad" if ":" in address else f"addr add {address} dev {name}"
+                for address in addresses
+            ]
+        for name in WANS:
+            number = name[-1]
+            for gateway in (f"100.64.{number}.1", f"2001:db8:{number}::1"):
+                lines.append(f"neigh add {gateway} lladdr {FAR_MAC.hex(':')} dev {name} nud permanent")
+        lines.append("route add default via 100.64.0.1 metric 5000")
+        lines.append("route add default via 2001:db8::1 metric 5000")
+        self._far.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv4.conf.all.arp_ignore=8"])
+        settings = [
+            "net.ipv4.ip_forward=1",
+            "net.ipv6.conf.all.forwarding=1",
+            "net.ipv4.conf.all.rp_filter=0",
+            "net.ipv4.conf.default.rp_filter=0",
+            "net.netfilter.nf_conntrack_tcp_loose=1",
+            "net.ipv4.conf.all.send_redirects=0",
+            "net.ipv4.icmp_echo_ignore_all=1",
+            "net.ipv6.icmp.echo_ignore_all=1",
+            "net.ipv6.conf.default.accept_dad=0",
+        ]
+        self.router.run(["sysctl", "-qw", *settings])
+        self.router.run(["ip", "-batch", "-"], stdin="\n".join(lines))
+        self._far.run(["ip", "-batch", "-"], stdin="\n".join(f"link set far-{name} up" for name in INTERFACES))
+        self.router.run(["nft", "-f", "-"], stdin=_SEEN)
+
+    def close(self) -> None:
+        self.kernel.close()
+        self._netlink.close()
+        for made in (*self._own.values(), *self._listeners, *self._far_sockets.values()):
+            made.close()
+        self.router.close()
+        self._far.close()
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[LinuxKernel]:
+        with self.router.entered():
+            yield self.kernel
+
+    def send(self, packet: Packet, connection: int | None = None, *, reply: bool = False) -> int:
+        """Send a packet, of the connection that packet `connection` opened or one of its own; its number."""
+        self._number += 1
+        number = self._number
+        if reply:
+            assert connection is not None
+            number = ANSWER + connection
+        content = datagram(packet, number, connection or number, reply=reply)
+        if packet.in_interface is None:
+            to = (str(packet.destination), 0, 0, 0) if packet.destination.version == 6 else (str(packet.destination), 0)
+            with contextlib.suppress(OSError):  # no route: that is an answer, too
+                self._own[packet.destination.version].sendto(content, to)
+            return number
+        to_mac = bytes.fromhex(f"0200000000{list(INTERFACES).index(packet.in_interface):02x}")
+        self._far_sockets[packet.in_interface].send(ethernet(packet, content, to_mac, FAR_MAC))
+        return number
+
+    def forget(self) -> None:
+        """No connection is known any more, and nothing was seen."""
+        self.router.run(["conntrack", "-F"])
+        self.router.run(["nft", "-f", "-"], stdin="\n".join(f"flush set inet observer {name}" for name in _SETS))
+
+    def seen(self) -> dict[int, Seen]:
+        """Everything seen since the last `forget`, by number: the last station of each packet.
+
+        Read from the kernel directly: nft 1.0.6 fails on listing such keys.
+        """
+        found: dict[int, Seen] = {}
+        for name in _SETS:
+            request = message(GETSETELEM, text(1, "observer"), text(2, name))
+            keys = [element.key for payload in self._netlink.dump(request) for element in decode_elements(payload, {})]
+            for key in keys:
+                number, (mark, connection_mark) = int.from_bytes(key[:4], "big"), struct.unpack("=2I", key[4:12])
+                if name.startswith("left"):
+                    out = key[12:28].rstrip(b"\0").decode()
+                    found[number] = Seen(mark, connection_mark, out, ip_address(key[28:]))
+                else:
+                    found[number] = Seen(mark, connection_mark, delivered=name == "delivered")
+        return found
