@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from evenflow.model.dataplane import FibRule, Operation
+    from evenflow.model.flow import Address
     from evenflow.model.nft import NftTable
 
 #: RTPROT_KERNEL: routes that the kernel makes for its own addresses.
@@ -217,21 +218,25 @@ class FakeKernel:
             raise SystemRefusedError(f"{what}: the link {hop.interface} is missing or down")
         if route.family is Family.IPV6 and len(route.hops) > 1 and hop.gateway is None:
             raise SystemRefusedError(f"{what}: with several hops to IPv6 each needs a gateway")
-        if hop.gateway is not None and not self._reaches(hop, route.table):
-            raise SystemRefusedError(f"{what}: {hop.gateway} can't be reached directly by {hop.interface}")
+        if hop.gateway is not None and not self._believable(hop.gateway, hop.interface):
+            raise SystemRefusedError(f"{what}: {hop.gateway} can't be a gateway by {hop.interface}")
 
-    def _reaches(self, hop: FibHop, table: int) -> bool:
-        """Whether an address of its interface, or some route without a gateway, covers the hop's gateway."""
-        gateway = hop.gateway
-        if gateway is None or gateway in {address.address.ip for address in self._addresses}:
-            return False
-        if gateway.is_link_local and gateway.version == 6:
-            return True
-        on_link = [address for address in self._addresses if address.interface == hop.interface]
-        if any(gateway == address.peer or gateway in address.address.network for address in on_link):
-            return True
-        direct = (route for route in self._routes if route.table in (table, MAIN_TABLE_NUMBER))
-        return any(gateway in route.destination and FibHop(hop.interface) in route.hops for route in direct)
+    def _believable(self, gateway: Address, interface: str) -> bool:
+        """Whether the kernel believes that the gateway is on the link, as our requests tell it (onlink).
+
+        It does not if the gateway is the machine itself, or (IPv6) if the main table knows it on another link.
+        """
+        own = [address for address in self._addresses if address.address.ip == gateway]
+        if gateway.version == 4 or gateway.is_link_local:
+            return all(address.interface != interface for address in own)
+        known = [
+            route
+            for route in self._routes
+            if route.table == MAIN_TABLE_NUMBER and route.hops and gateway in route.destination
+        ]
+        best = max(known, key=lambda route: route.destination.prefixlen, default=None)
+        elsewhere = best and best.destination.prefixlen and all(hop.interface != interface for hop in best.hops)
+        return not own and not elsewhere
 
     def _add_rule(self, rule: FibRule) -> None:
         held = _rule_as_held(rule)

@@ -66,6 +66,11 @@ def _set_loopback_up() -> None:
     run(["ip", "link", "set", "lo", "up"])
 
 
+def _environment() -> dict[str, str]:
+    """The environment, with the folders where Debian keeps nft and tc: an ordinary user's PATH lacks them."""
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"}
+
+
 def run(command: Sequence[str], *, stdin: str | None = None) -> str:
     """Run a program of the system here and return what it printed.
 
@@ -74,7 +79,7 @@ def run(command: Sequence[str], *, stdin: str | None = None) -> str:
     """
     try:
         done = subprocess.run(  # noqa: S603 - the command is ours, no shell is involved
-            list(command), input=stdin, capture_output=True, text=True, check=False
+            list(command), input=stdin, capture_output=True, text=True, check=False, env=_environment()
         )
     except FileNotFoundError as problem:
         raise SystemRefusedError(f"the program {command[0]} is not installed") from problem
@@ -144,7 +149,7 @@ class NetworkNamespace:
     def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a program in here; the caller ends it. `options` are those of `subprocess.Popen`."""
         with self.entered():
-            return subprocess.Popen(list(command), **options)  # noqa: S603 - no shell is involved
+            return subprocess.Popen(list(command), env=_environment(), **options)  # noqa: S603 - no shell is involved
 
     def close(self) -> None:
         """Let go of it."""

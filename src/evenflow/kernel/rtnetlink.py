@@ -183,7 +183,13 @@ class RouteNetlink:
         names = self._names()
         key = replace(route, metric=rt_codec.kernel_metric(route)).key
         with asking("read the routes"):
-            payloads = self._netlink.dump(Request(_GETROUTE, rt_codec.table_request(route.family, route.table)))
+            try:
+                payloads = self._netlink.dump(Request(_GETROUTE, rt_codec.table_request(route.family, route.table)))
+            except NetlinkError as problem:
+                # A table that nobody has put a route into does not exist.
+                if problem.number not in _GONE:
+                    raise
+                return []
         return [other for data in payloads if (other := rt_codec.decode_route(data, names)) and other.key == key]
 
     def _first_victim(self, rule: FibRule) -> FibRule | None:

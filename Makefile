@@ -1,0 +1,53 @@
+# `make demo` and `make test` are each all the set-up that a fresh Debian 12 or Ubuntu needs.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+# Programs that the lab and the tests start, and the Debian package of each.
+PROGRAMS := ip:iproute2 tc:iproute2 nft:nftables conntrack:conntrack
+
+.PHONY: help demo test lint unit kernel soak bench system clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+demo: $(STAMP) system ## the article's router with real traffic, in namespaces; under two minutes
+	@$(VENV)/bin/evenflow lab
+
+test: lint unit ## everything that a change must pass
+
+lint: $(STAMP) ## style, types, and who may import whom
+	@$(VENV)/bin/ruff check src tests bench
+	@$(VENV)/bin/ruff format --check --quiet src tests bench
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+unit: $(STAMP) system ## the tests, on the real kernel too
+	@$(VENV)/bin/pytest
+
+soak: $(STAMP) system ## the long tests
+	@$(VENV)/bin/pytest -m soak
+
+bench: $(STAMP) system ## measure
+	@$(VENV)/bin/python -m bench
+
+# Python packages, in .venv only.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "evenflow needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tools/packages python3-venv
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing Python packages into $(VENV) …"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+# Debian packages: installed when root, else the one command to run is named.
+system:
+	@missing=$$(for pair in $(PROGRAMS); do \
+	    PATH=$$PATH:/usr/sbin:/sbin command -v $${pair%%:*} >/dev/null || echo $${pair##*:}; done | sort -u); \
+	  test -z "$$missing" || tools/packages $$missing
+
+clean: ## take away what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache lab-report.html

@@ -1,0 +1,155 @@
+"""A policy against a machine that can't be its router: what is missing, in the words of the policy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
+
+import pytest
+
+from evenflow.core.lint import lint_machine
+from evenflow.core.lower import lower
+from evenflow.formats.policy import parse
+from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute
+from evenflow.model.finding import Severity
+from evenflow.model.flow import Family
+from evenflow.model.machine import Link, LinkAddress, Machine
+from evenflow.model.router import AddressGateway, Interface, InterfaceGateway, Route, Router
+
+POLICY = """\
+lan = ["br0", "br1"]
+
+[uplink.isp1]
+interface = "eth1"
+gateway = "192.0.2.1"
+
+[uplink.isp2]
+interface = "ppp0"
+"""
+
+
+def router(text: str = POLICY) -> Router:
+    policy = parse(text, "p.toml").policy
+    assert policy is not None
+    return lower(policy)
+
+
+def machine(**changed: Link | None) -> Machine:
+    """A machine on which POLICY works; `changed` links by name, None takes one away."""
+    links = {name: Link(name, index) for index, name in enumerate(("lo", "br0", "br1", "eth1", "ppp0", "eth9"), 1)}
+    links["ppp0"] = replace(links["ppp0"], point_to_point=True)
+    links |= {name: link for name, link in changed.items() if link is not None}
+    left = tuple(link for name, link in links.items() if changed.get(name, link) is not None)
+    addresses = (
+        LinkAddress("eth1", ip_interface("192.0.2.9/24")),
+        LinkAddress("eth9", ip_interface("198.51.100.1/24")),
+        LinkAddress("lo", ip_interface("127.0.0.1/8")),
+    )
+    return Machine(left, addresses)
+
+
+def told(router_: Router, machine_: Machine) -> list[tuple[str, int, str]]:
+    findings = lint_machine(router_, machine_)
+    assert all(finding.severity is Severity.ERROR for finding in findings)
+    return [(finding.code, finding.where.line, finding.message) for finding in findings]
+
+
+def test_a_machine_that_fits_has_no_findings() -> None:
+    assert told(router(), machine()) == []
+
+
+def test_an_interface_that_is_not_there() -> None:
+    ((code, line, message),) = told(router(), machine(ppp0=None))
+    assert (code, line) == ("interface-missing", 7)
+    assert message.startswith("uplink isp2: interface ppp0 is not on this machine")
+    assert "there are: br0, br1, eth1, eth9" in message
+
+
+def test_an_interface_that_is_not_there_but_nearly() -> None:
+    ((code, line, message),) = told(router(POLICY.replace('"br1"', '"br11"')), machine())
+    assert (code, line) == ("interface-missing", 1)
+    assert message.startswith("lan: interface br11")
+    assert message.endswith("did you mean br1?")
+
+
+def test_one_finding_for_an_interface_however_often_it_is_used() -> None:
+    assert [code for code, _, _ in told(router(), machine(eth1=None))] == ["interface-missing"]
+
+
+def test_a_machine_without_any_interface() -> None:
+    (_, _, message), *rest = told(router(), Machine())
+    assert "there is none but lo" in message
+    assert {code for code, _, _ in rest} == {"interface-missing"}
+
+
+def test_an_interface_that_is_down() -> None:
+    ((code, line, message),) = told(router(), machine(eth1=Link("eth1", 4, up=False)))
+    assert (code, line) == ("interface-down", 3)
+    assert "`ip link set eth1 up`" in message
+
+
+def test_a_port_of_a_bridge() -> None:
+    ((code, line, message),) = told(router(), machine(br1=Link("br1", 3, master="br7")))
+    assert (code, line) == ("bridge-port", 1)
+    assert "use br7" in message
+
+
+@pytest.mark.parametrize("stated", ['"192.0.3.1"', '["192.0.3.1", "fe80::1"]'])
+def test_a_gateway_on_no_network(stated: str) -> None:
+    ((code, line, message),) = told(router(POLICY.replace('"192.0.2.1"', stated)), machine())
+    assert (code, line) == ("gateway-unreachable", 3)
+    assert message.startswith("uplink isp1: gateway 192.0.3.1 is on no network of eth1 (eth1 has 192.0.2.9/24)")
+
+
+def test_a_gateway_on_the_network_of_another_interface_is_unreachable_too() -> None:
+    ((code, _, message),) = told(router(POLICY.replace("192.0.2.1", "198.51.100.7")), machine())
+    assert code == "gateway-unreachable"
+    assert "198.51.100.1" not in message
+
+
+def test_a_gateway_of_a_family_that_the_interface_lacks() -> None:
+    ((code, _, message),) = told(router(POLICY.replace("192.0.2.1", "2001:db8::1")), machine())
+    assert code == "gateway-unreachable"
+    assert "eth1 has no IPv6 address" in message
+
+
+def test_a_gateway_is_not_told_of_where_its_interface_is() -> None:
+    elsewhere = POLICY.replace("192.0.2.1", "192.0.3.1")
+    assert [code for code, _, _ in told(router(elsewhere), machine(eth1=None))] == ["interface-missing"]
+
+
+def test_gateways_that_are_reached_in_other_ways() -> None:
+    here = machine()
+    elsewhere = router(POLICY.replace("192.0.2.1", "192.0.3.1"))
+    peer = LinkAddress("eth1", ip_interface("10.0.0.1/32"), peer=IPv4Address("192.0.3.1"))
+    assert told(elsewhere, replace(here, addresses=(peer,))) == []
+    network = ip_network("192.0.3.0/24")
+    by_route = FibRoute(Family.IPV4, MAIN_TABLE_NUMBER, network, 0, (FibHop("eth1"),), protocol=4)
+    assert told(elsewhere, replace(here, routes=(by_route,))) == []
+    assert told(elsewhere, machine(eth1=Link("eth1", 4, point_to_point=True))) == []
+
+
+def route(gateway: AddressGateway | InterfaceGateway, destination: str = "0.0.0.0/0") -> Route:
+    return Route("main", ip_network(destination), (gateway,))
+
+
+def at(address: str) -> AddressGateway:
+    return AddressGateway(ip_address(address))
+
+
+def test_an_address_alone_is_looked_for_everywhere() -> None:
+    assert told(Router(routes=(route(at("198.51.100.7")),)), machine()) == []
+    ((code, _, message),) = told(
+        Router(routes=(route(at("203.0.113.7")), route(at("203.0.113.7"), "10.0.0.0/8"))), machine()
+    )
+    assert code == "gateway-unreachable"
+    assert "this machine has 192.0.2.9/24, 198.51.100.1/24)" in message
+
+
+def test_an_address_behind_another_gateway_is_reachable() -> None:
+    assert told(Router(routes=(route(at("192.0.2.1"), "8.8.8.8/32"), route(at("8.8.8.8")))), machine()) == []
+
+
+def test_interfaces_that_nothing_uses_do_not_matter() -> None:
+    unused = Interface("sfp-sfpplus1", addresses=(ip_interface("10.0.0.1/24"),))
+    assert told(Router(interfaces=(unused,), routes=(route(InterfaceGateway("eth9")),)), machine()) == []
