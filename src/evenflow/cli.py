@@ -1,4 +1,4 @@
-"""The command line: `evenflow COMMAND …`. Exit status 0 done, 1 the user's mistake, 2 wrong usage, 3 the system refused."""
+"""The command line, `evenflow COMMAND …`. Exit status 0 done, 1 a mistake, 2 wrong usage, 3 the system refused."""
 
 from __future__ import annotations
 
@@ -237,26 +237,33 @@ def down(arguments: argparse.Namespace) -> int:
 
 def lab(arguments: argparse.Namespace) -> int:
     """`evenflow lab`: play a scenario in network namespaces; nothing outside them is touched."""
+    from rich.console import Console
+
     from evenflow.kernel.namespaces import enter_private
-    from evenflow.lab import console
     from evenflow.lab.article import play_article
+    from evenflow.lab.progress import ConsoleProgress
+    from evenflow.lab.terminal import print_report
 
     file = arguments.scenario or str(Path(__file__).parent / "examples" / "seed.rsc")
     loaded = load(file)
     if loaded.router is None or has_errors(loaded.findings):
         raise InputError(loaded.findings)
     enter_private()
-    report = play_article(
-        lambda: _apply_in_lab(file, arguments.seed),
-        _down_in_lab,
-        title=Path(file).name,
-        html=None if arguments.no_html else Path(arguments.html),
-        progress=console.progress(quiet=arguments.json),
-    )
+    html = None if arguments.no_html else Path(arguments.html)
+    with ConsoleProgress(Console(stderr=arguments.json)) as progress:
+        report = play_article(
+            lambda: _apply_in_lab(file, arguments.seed),
+            _down_in_lab,
+            title=Path(file).name,
+            html=html,
+            progress=progress,
+        )
     if arguments.json:
         _print_json(report.to_json())
     else:
-        console.show(report)
+        print_report(report, Console())
+        if html is not None:
+            print(f"the report with pictures: {html.resolve()}")
     return DONE if report.held else MISTAKE
 
 

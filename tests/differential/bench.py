@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evenflow.model.flow import Address, Packet
 
 LANS = {"lan0": ("10.1.0.1/16", "fd00:1::1/64"), "lan1": ("10.2.0.1/16", "fd00:2::1/64")}
-WANS = {f"wan{n}": (f"100.64.{n}.2/24", f"2001:db8:{n}::2/64") for n in range(3)}
+WANS = {f"wan{n}": (f"100.64.{n}.2/24", f"2001:db8:{n}::2/64" if n else "2001:db8::2/64") for n in range(3)}
 INTERFACES = {**LANS, **WANS}
 
 #: Ports that connections go to.
@@ -68,6 +68,14 @@ class Seen:
     delivered: bool = False
 
 
+def _own_socket(address: str) -> socket.socket:
+    """Sends whole packets from one of the router's addresses; bound to it, so that route rules see it as source."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    made.bind((address, 0))
+    return made
+
+
 class Bench:
     """The two namespaces. `far` sends; the router's answers to nobody are nobody's."""
 
@@ -78,10 +86,7 @@ class Bench:
         with self.router.entered():
             self.kernel = LinuxKernel()
             self._netlink = NetlinkSocket(12)
-            self._own = {
-                4: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),
-                6: socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW),
-            }
+            self._own = {a.partition("/")[0]: _own_socket(a.partition("/")[0]) for p in INTERFACES.values() for a in p}
             self._listeners = [self._listener(port) for port in SERVER_PORTS]
         self._far_sockets = {}
         with self._far.entered():
@@ -154,7 +159,7 @@ class Bench:
         if packet.in_interface is None:
             to = (str(packet.destination), 0, 0, 0) if packet.destination.version == 6 else (str(packet.destination), 0)
             with contextlib.suppress(OSError):  # no route: that is an answer, too
-                self._own[packet.destination.version].sendto(content, to)
+                self._own[str(packet.source)].sendto(content, to)
             return number
         to_mac = bytes.fromhex(f"0200000000{list(INTERFACES).index(packet.in_interface):02x}")
         self._far_sockets[packet.in_interface].send(ethernet(packet, content, to_mac, FAR_MAC))

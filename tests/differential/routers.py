@@ -124,9 +124,6 @@ class Draw:
 
     def matchers(self, family: Family, chain: str) -> tuple[object, ...]:
         drawn = [self.matcher(family) for _ in range(self.random.choice([0, 1, 1, 2, 2, 3]))]
-        if chain == "output":
-            # A packet of our own has no Ethernet header to compare, and Linux leaves such a rule either way.
-            drawn = [m for m in drawn if not isinstance(m, SourceMacMatch)]
         return tuple(dict.fromkeys(drawn))
 
     def action(self, chain: str) -> object:

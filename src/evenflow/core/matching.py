@@ -128,7 +128,7 @@ def holds(matcher: Matcher, sight: Sight, around: Surroundings) -> bool | None:
     if matcher in sight.given:
         return True
     plain = _holds_plain(matcher, sight, around)
-    if plain is None or isinstance(matcher, PortMatch):
+    if plain is None or isinstance(matcher, PortMatch | SourceMacMatch):
         return plain
     return plain != matcher.negated
 
@@ -167,7 +167,7 @@ def _holds_of_packet(matcher: Matcher, packet: Packet, around: Surroundings) -> 
         case StateMatch():
             return packet.state in matcher.states
         case SourceMacMatch():
-            return packet.source_mac == matcher.mac
+            return packet.source_mac is not None and (packet.source_mac == matcher.mac) != matcher.negated
         case PccMatch():
             return around.bucket(packet, matcher.classifier) % matcher.denominator == matcher.remainder
         case _:

@@ -150,7 +150,7 @@ class StateMatch:
 
 @dataclass(frozen=True, slots=True)
 class SourceMacMatch:
-    """`src-mac-address=`: 6 bytes."""
+    """`src-mac-address=`: 6 bytes. A packet without an Ethernet header never matches, nor with `!` (Linux, xt_mac)."""
 
     mac: bytes
     negated: bool = False

@@ -237,8 +237,7 @@ class Conditions:
             case SourceMacMatch(mac, negated):
                 is_ethernet = (Meta(MetaKey.IIFTYPE), Cmp(CmpOp.EQ, _ETHERNET))
                 mac_is = (Payload(PayloadBase.LINK, 6, 6), Cmp(_equal(negated=negated), mac))
-                other = (Meta(MetaKey.IIFTYPE), Cmp(CmpOp.NEQ, _ETHERNET))
-                return ((*is_ethernet, *mac_is), other) if negated else ((*is_ethernet, *mac_is),)
+                return ((*is_ethernet, *mac_is),)
             case _:
                 raise TypeError(matcher)
 
