@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from contract.worlds import LinuxWorld, need_large_sends
 from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.model.dataplane import NftTransaction
 from evenflow.model.nft import (
@@ -251,6 +252,8 @@ def test_overlapping_intervals_are_refused(world: World, overlap: tuple[bytes, b
 
 @pytest.mark.parametrize("count", [4096, 65536])
 def test_large_maps(world: World, count: int) -> None:
+    if isinstance(world, LinuxWorld) and count > 4096:
+        need_large_sends()
     targets = (goto("one"), goto("two"), jump("two"))
     elements = tuple(SetElement(mark(number), targets[number % 3]) for number in range(count))
     declared = NftSet("owners", KeyType.MARK, verdicts=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +35,16 @@ def need_program(name: str, package: str) -> None:
     if os.environ.get("CI") or os.environ.get("EVENFLOW_REQUIRE_ALL"):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+def need_large_sends() -> None:
+    """Skip where this process may not send more than net.core.wmem_max at once, which no root of its own world may."""
+    so_sndbufforce = 32
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, so_sndbufforce, 1 << 20)
+        except PermissionError:
+            pytest.skip("a change of several megabytes needs root outside of user namespaces")
 
 
 class World(Protocol):

@@ -30,12 +30,18 @@ SERVER_PORTS = (53, 80, 443, 1234, 5000)
 #: Hardware address of the sender on the far side of every link.
 FAR_MAC = bytes.fromhex("0200000000fe")
 
+# The router's own errors would pass its output rules as part of the connections that they are about.
 _SEEN = """
 table inet observer {
     set arrived { typeof @th,64,32 . meta mark . ct mark; flags dynamic; size 65535; }
     set delivered { typeof @th,64,32 . meta mark . ct mark; flags dynamic; size 65535; }
     set left_ip { typeof @th,64,32 . meta mark . ct mark . meta oifname . ip saddr; flags dynamic; size 65535; }
     set left_ip6 { typeof @th,64,32 . meta mark . ct mark . meta oifname . ip6 saddr; flags dynamic; size 65535; }
+    chain output {
+        type filter hook output priority -400
+        icmp type { destination-unreachable, redirect, time-exceeded, parameter-problem } drop
+        icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, nd-redirect } drop
+    }
     chain prerouting {
         type filter hook prerouting priority -140
         add @arrived { @th,64,32 . meta mark . ct mark }

@@ -122,7 +122,7 @@ class Draw:
         remainder = self.random.randint(0, denominator if self.some(0.1) else denominator - 1)
         return PccMatch(self.random.choice(list(Classifier)), denominator, remainder, negated)
 
-    def matchers(self, family: Family, chain: str) -> tuple[object, ...]:
+    def matchers(self, family: Family) -> tuple[object, ...]:
         drawn = [self.matcher(family) for _ in range(self.random.choice([0, 1, 1, 2, 2, 3]))]
         return tuple(dict.fromkeys(drawn))
 
@@ -144,7 +144,7 @@ class Draw:
     def rule(self) -> MangleRule:
         chain = self.random.choices([*BUILT_IN_CHAINS, *USER_CHAINS], [10, 1, 2, 4, 2, 3, 3, 2])[0]
         family = self.random.choice(FAMILIES)
-        matchers = self.matchers(family, chain)
+        matchers = self.matchers(family)
         neutral = not any(isinstance(m, AddressMatch | AddressListMatch) for m in matchers)
         families = FAMILIES if neutral and self.some(0.5) else (family,)
         return MangleRule(chain, matchers, self.action(chain), families)  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ class Draw:
     def run_of_streams(self) -> list[MangleRule]:
         """Neighbouring PCC rules, as people write them: most of one denominator, some mixed, some double."""
         classifier, family = self.random.choice(list(Classifier)), self.random.choice(FAMILIES)
-        common = self.matchers(family, "prerouting")
+        common = self.matchers(family)
         passthrough = self.some(0.7)
         denominators = self.random.choice([[2], [3], [4], [2, 4], [3, 6], [2, 3]])
         rules = []
@@ -166,7 +166,7 @@ class Draw:
     def run_of_keys(self) -> list[MangleRule]:
         """Neighbouring rules that differ in one interface or mark."""
         family = self.random.choice(FAMILIES)
-        common = self.matchers(family, "prerouting") if self.some(0.5) else (MarkMatch(MarkKind.CONNECTION, None),)
+        common = self.matchers(family) if self.some(0.5) else (MarkMatch(MarkKind.CONNECTION, None),)
         chain = self.random.choice(["prerouting", "prerouting", "output"])
         rules = []
         for number in range(self.random.randint(2, 4)):

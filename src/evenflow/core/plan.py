@@ -123,10 +123,16 @@ def _saved(desired: Dataplane, actual: Dataplane) -> dict[str, str]:
 def _settings(desired: Dataplane, actual: Dataplane) -> Iterator[SetSysctl]:
     wanted = {name: value for name, value in actual.saved.items() if name not in desired.sysctls}
     wanted.update(desired.sysctls)
-    for name, value in sorted(wanted.items()):
+    for name, value in sorted(wanted.items(), key=_setting_order):
         now = actual.sysctls.get(name)
         if now is not None and now != value:
             yield SetSysctl(name, value, now)
+
+
+def _setting_order(setting: tuple[str, str]) -> tuple[bool, str]:
+    """Forwarding first: the kernel changes other settings together with it (Linux, inet_forward_change())."""
+    name, _ = setting
+    return (not name.endswith(("ip_forward", "all/forwarding")), name)
 
 
 def _with_saved(table: NftTable | None, saved: Mapping[str, str]) -> NftTable | None:

@@ -106,13 +106,13 @@ class _Way:
         if not self._mangle("prerouting"):
             return self._end(Disposition.DROPPED)
         self._translate_destination()
-        if not self._source_is_reachable():
-            return self._end(Disposition.DROPPED)
         if type_of(self._packet.destination, self._parts.machine) is not AddressType.UNICAST:
             return self._local()
         decision = self._route()
         if decision.hop is None:
             return self._refused(decision)
+        if not self._source_is_reachable(decision.hop.interface):
+            return self._end(Disposition.DROPPED)
         self._sight = replace(self._sight, out_interface=decision.hop.interface)
         if not self._mangle("forward"):
             return self._end(Disposition.DROPPED)
@@ -135,6 +135,8 @@ class _Way:
 
     def _local(self) -> Trace:
         self._steps.append(Step("routing", "the router's own address", matched=True))
+        if not self._source_is_reachable("lo"):
+            return self._end(Disposition.DROPPED)
         if not self._mangle("input"):
             return self._end(Disposition.DROPPED)
         return self._end(Disposition.DELIVERED)
@@ -159,15 +161,16 @@ class _Way:
         self._sight = run.sight
         return run.ending is not Ending.DROPPED
 
-    def _source_is_reachable(self) -> bool:
+    def _source_is_reachable(self, way_back: str) -> bool:
         """Linux's loose reverse-path filter, which stands on IPv4 uplinks: some route must lead to the source.
 
-        Source: RFC 3704, 2.4; Linux, __fib_validate_source(): asked without a mark, as of a packet of the machine.
+        Source: RFC 3704, 2.4; Linux, __fib_validate_source(): asked without a mark, as of an answer that comes in
+        where the packet is to leave.
         """
         packet, fib = self._packet, self._parts.fib
         if packet.family is not Family.IPV4 or packet.in_interface not in fib.uplink_interfaces:
             return True
-        if fib.decide(Question(packet.source, packet.destination)).hop is not None:
+        if fib.decide(Question(packet.source, packet.destination, in_interface=way_back)).hop is not None:
             return True
         self._steps.append(Step("routing", "reverse-path filter", matched=True, detail="no route to the source"))
         return False

@@ -136,6 +136,8 @@ def _sysctls(router: Router, routing: Routing) -> dict[str, str]:
     if not router.forwards:
         return found
     found["net/ipv4/ip_forward"] = "1"
+    # The kernel changes this one together with forwarding, both ways: named, so that it is put back as it was.
+    found["net/ipv4/conf/all/accept_redirects"] = "0"
     if Family.IPV6 in routing.families:
         learned = {g.interface for r in router.routes for g in r.gateways if isinstance(g, LearnedGateway)}
         for interface in sorted(learned & routing.uplink_interfaces):

@@ -1,0 +1,173 @@
+"""What others have on the machine is byte for byte the same after apply, a change of configuration, and down."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evenflow import cli
+from evenflow.core.compile import seed_of
+from evenflow.kernel.linux import LinuxKernel
+from evenflow.kernel.namespaces import NetworkNamespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+LINKS = """
+link add USER_01 type bridge
+link add ether2 type veth peer name lan-far
+link set ether2 master USER_01
+link add ether1 type veth peer name isp1-far
+link add pppoe-out1 type veth peer name isp2-far
+link set pppoe-out1 arp off
+link set USER_01 up
+link set ether2 up
+link set lan-far up
+link set ether1 up
+link set isp1-far up
+link set pppoe-out1 up
+link set isp2-far up
+addr add 10.10.0.1/16 dev USER_01
+addr add 100.64.1.2/24 dev ether1
+addr add 100.64.2.2 peer 100.64.2.1 dev pppoe-out1
+"""
+
+FOREIGN_ROUTING = """
+route add 203.0.113.0/24 via 100.64.1.1 metric 7
+route add default via 100.64.1.77 metric 900 proto dhcp
+route add default via 100.64.1.9 table 77
+route add blackhole 192.0.2.0/24 table 20009 proto 42
+rule add fwmark 0x4000/0x4000 lookup 77 priority 100
+rule add from 10.10.9.0/24 lookup 77 priority 21500
+rule add fwmark 0x100000/0xff0000 lookup 77 priority 30000 protocol 42
+"""
+
+FOREIGN_NFT = """
+table inet filter {
+    set blocked { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 198.51.100.9 } }
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        ip saddr @blocked drop
+        meta mark set meta mark | 0x00100000
+        ct mark set ct mark | 0x10000000
+    }
+}
+table ip nat {
+    chain prerouting { type nat hook prerouting priority -100; tcp dport 8080 dnat to 10.10.1.1:80; }
+}
+"""
+
+
+def snapshot(namespace: NetworkNamespace) -> dict[str, str]:
+    """Everything that a configuration could touch."""
+    found = {
+        "nft": namespace.run(["nft", "-a", "list", "ruleset"]),
+        "rule": namespace.run(["ip", "rule"]),
+        "rule6": namespace.run(["ip", "-6", "rule"]),
+        "route": namespace.run(["ip", "route", "show", "table", "all"]),
+        "route6": namespace.run(["ip", "-6", "route", "show", "table", "all"]),
+    }
+    with namespace.entered():
+        for path in sorted(Path("/proc/sys/net").rglob("*")):
+            if path.is_file() and path.stat().st_mode & 0o400 and "neigh" not in path.parts:
+                try:
+                    found[str(path)] = path.read_text()
+                except OSError:  # some need an argument, or are written only
+                    continue
+    return found
+
+
+def foreign(shot: dict[str, str]) -> dict[str, str]:
+    """The same without what is ours by its signs: table, protocol number."""
+    kept = dict(shot)
+    tables = re.findall(r"^table .*?^}$", shot["nft"], re.DOTALL | re.MULTILINE)
+    kept["nft"] = "\n".join(table for table in tables if not table.startswith("table inet evenflow ")) + "\n"
+    for name in ("rule", "rule6", "route", "route6"):
+        kept[name] = "".join(line for line in shot[name].splitlines(keepends=True) if "proto 239" not in line)
+    return kept
+
+
+@pytest.fixture
+def machine() -> Iterator[NetworkNamespace]:
+    with NetworkNamespace.create() as made:
+        made.run(["ip", "-batch", "-"], stdin=LINKS)
+        made.run(["ip", "-batch", "-"], stdin=FOREIGN_ROUTING)
+        made.run(["nft", "-f", "-"], stdin=FOREIGN_NFT)
+        yield made
+
+
+def evenflow(machine: NetworkNamespace, *arguments: str) -> int:
+    with machine.entered():
+        return cli.main(arguments)
+
+
+SYSCTLS_OF_OURS = (
+    "rp_filter",
+    "accept_redirects",
+    "ignore_routes_with_linkdown",
+    "ip_forward",
+    "forwarding",
+    "accept_ra",
+)
+
+
+@pytest.mark.kernel
+def test_what_is_foreign_stays(machine: NetworkNamespace) -> None:
+    before = snapshot(machine)
+    for name in ("seed.toml", "seed.rsc", "seed.toml"):
+        assert evenflow(machine, "apply", str(EXAMPLES / name)) == 0
+        now = foreign(snapshot(machine))
+        changed = {key for key in now.keys() | before.keys() if now.get(key) != before.get(key)}
+        assert {key for key in changed if not key.endswith(SYSCTLS_OF_OURS)} == set()
+    assert evenflow(machine, "down") == 0
+    assert snapshot(machine) == before
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", ["seed.toml", "seed.rsc"])
+def test_a_second_apply_has_nothing_to_do(
+    machine: NetworkNamespace, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evenflow(machine, "apply", str(EXAMPLES / name)) == 0
+    after_one = snapshot(machine)
+    capsys.readouterr()
+    assert evenflow(machine, "apply", str(EXAMPLES / name)) == 0
+    assert capsys.readouterr().out == "in sync: nothing to do\n"
+    assert evenflow(machine, "plan", str(EXAMPLES / name), "--json") == 0
+    assert '"in_sync": true' in capsys.readouterr().out
+    assert snapshot(machine) == after_one
+
+
+@pytest.mark.kernel
+def test_plan_changes_nothing(machine: NetworkNamespace) -> None:
+    before = snapshot(machine)
+    assert evenflow(machine, "plan", str(EXAMPLES / "seed.toml")) == 0
+    assert evenflow(machine, "check", str(EXAMPLES / "seed.toml")) == 0
+    assert snapshot(machine) == before
+
+
+@pytest.mark.kernel
+def test_a_foreign_route_in_the_way_is_named_and_left(
+    machine: NetworkNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.run(["ip", "route", "add", "default", "via", "100.64.1.9", "metric", "2", "proto", "dhcp"])
+    before = snapshot(machine)
+    assert evenflow(machine, "apply", str(EXAMPLES / "seed.rsc")) == 1
+    assert "route-conflict" in capsys.readouterr().err
+    assert snapshot(machine) == before
+
+
+@pytest.mark.kernel
+def test_the_seed_stays_the_same_over_changes(machine: NetworkNamespace) -> None:
+    seeds = set()
+    for name in ("seed.toml", "seed.rsc", "seed.toml"):
+        assert evenflow(machine, "apply", str(EXAMPLES / name)) == 0
+        with machine.entered(), LinuxKernel() as kernel:
+            seeds.add(seed_of(kernel.read_dataplane()))
+    assert len(seeds) == 1
+    assert None not in seeds
