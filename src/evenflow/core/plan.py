@@ -110,14 +110,11 @@ def _rule_order(rule: FibRule) -> tuple[str, int, int]:
 
 
 def _saved(desired: Dataplane, actual: Dataplane) -> dict[str, str]:
-    """Values from before evenflow: what is kept already, else what holds now. Only of what is desired."""
+    """Values from before evenflow, of what is desired: as told, else as kept already, else what holds now."""
     if desired.table is None:
         return {}
-    return {
-        name: actual.saved.get(name, actual.sysctls[name])
-        for name in desired.sysctls
-        if name in actual.saved or name in actual.sysctls
-    }
+    known = {**actual.sysctls, **actual.saved, **desired.saved}
+    return {name: known[name] for name in desired.sysctls if name in known}
 
 
 def _settings(desired: Dataplane, actual: Dataplane) -> Iterator[SetSysctl]:

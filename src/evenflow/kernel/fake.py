@@ -161,10 +161,17 @@ class FakeKernel:
             self._routes.append(_connected(address))
 
     def delete_address(self, address: LinkAddress) -> None:
-        """A device loses an address; with its last IPv4 address it loses all IPv4 routes."""
+        """A device loses an address; with its last IPv4 address it loses all IPv4 routes.
+
+        Routes that have it as their source vanish from the main table only (fib_sync_down_addr).
+        """
         self._addresses.remove(address)
-        connected = _connected(address)
-        self._routes = [r for r in self._routes if r != connected and r.preferred_source != address.address.ip]
+        gone, own = address.address.ip, _connected(address)
+        self._routes = [
+            route
+            for route in self._routes
+            if route != own and (route.preferred_source != gone or route.table != MAIN_TABLE_NUMBER)
+        ]
         self._drop_routes(lambda route: route.family is Family.IPV4)
 
     def add_foreign_route(self, route: FibRoute) -> None:

@@ -61,8 +61,8 @@ def check_rule(rule: NftRule, hook: Hook | None) -> str:
                 return f"{expression} reads a register that holds nothing"
         if any(not 1 <= len(data) <= _CONSTANT_BYTES for data in _constants(expression)):
             return f"a constant in {expression} is empty or too long"
-        if isinstance(expression, Bitwise) and len(expression.mask) != len(expression.xor):
-            return f"mask and xor of {expression} differ in length"
+        if isinstance(expression, Bitwise) and (reason := _check_bitwise(expression)):
+            return f"{reason} in {expression}"
         if isinstance(expression, Hash) and (expression.modulus < 1 or expression.length_bytes < 1):
             return f"{expression} can't be"
         if hook and not _may_stand(expression, hook):
@@ -72,6 +72,14 @@ def check_rule(rule: NftRule, hook: Hook | None) -> str:
             return f"{expression} writes beyond the registers"
         held |= writes
     return ""
+
+
+def _check_bitwise(expression: Bitwise) -> str:
+    if len(expression.mask) != len(expression.xor):
+        return "mask and xor differ in length"
+    length_bytes = len(expression.mask)
+    reads, writes = _slots(expression.source, length_bytes), _slots(expression.to, length_bytes)
+    return "source and target overlap" if reads != writes and reads & writes else ""
 
 
 def _slots(start: int, length_bytes: int) -> set[int]:

@@ -113,7 +113,7 @@ def _verify(kernel: Kernel, desired: Dataplane) -> None:
 def _put_back(kernel: Kernel, prospect: Prospect) -> None:
     before = prospect.actual
     settings = {name: before.sysctls[name] for name in before.saved if name in before.sysctls}
-    now = kernel.read_dataplane(prospect.desired.sysctls)
+    now = kernel.read_dataplane({*prospect.desired.sysctls, *before.saved})
     for operation in make_plan(replace(before, sysctls=settings), now).operations:
         # What can't be put back must not keep the rest from being put back.
         with contextlib.suppress(SystemRefusedError):

@@ -94,7 +94,7 @@ class RouteNetlink:
         """Add a route. With `replacing`, one with the same key and protocol gives way to it in the same step.
 
         Raises:
-            SystemRefusedError: another one has the same key; a link or the way to a gateway is missing.
+            SystemRefusedError: another one has the same key; a link is missing or down; a gateway is our own.
             NotPermittedError: CAP_NET_ADMIN is missing.
         """
         what = f"add the route {rt_codec.describe_route(route)}"

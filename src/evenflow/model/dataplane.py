@@ -117,7 +117,7 @@ class Dataplane:
         table: our nft table, None when there is none.
         sysctls: name with slashes ("net/ipv4/ip_forward") and value. Desired: what must hold. Actual: what holds,
             for the names that were asked for; a name that this machine lacks is left out.
-        saved: values from before evenflow, kept in our nft table. Desired leaves it empty.
+        saved: values from before evenflow, kept in our nft table. Desired may leave it empty: what holds now is saved.
     """
 
     table: NftTable | None = None
