@@ -248,7 +248,8 @@ class Draw:
         family = random.choice(FAMILIES)
         where = random.choices(["lan0", "lan1", *WANS, None], [6, 2, 1, 1, 1, 3])[0]
         protocol = random.choice([TCP, TCP, UDP, UDP, ICMP if family is Family.IPV4 else ICMPV6, GRE])
-        host, server = number % 200 + 10, random.randrange(1, 250)
+        # GRE is told apart by its addresses alone: two connections must not meet in one entry of connection tracking.
+        host, server = number % 200 + 10, number % 249 + 1 if protocol == GRE else random.randrange(1, 250)
         four = {"lan0": f"10.1.{random.choice([3, 200])}.{host}", "lan1": f"10.2.3.{host}"}
         six = {"lan0": f"fd00:1::{host:x}", "lan1": f"fd00:2::{host:x}"}
         outside = f"198.51.100.{server}" if family is Family.IPV4 else f"2001:db8:99::{server:x}"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROUTERS = 220
 
 #: Where the long test begins, so that it plays other routers.
-START = 1000
+START = 10_000
 CONNECTIONS = 30
 
 #: How long the kernel may take to have dealt with what was sent, far beyond what it needs.

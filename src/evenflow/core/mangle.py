@@ -87,6 +87,19 @@ def continue_chain(
     return _Runner(chains, around).run(rules, sight, depth=0)
 
 
+def without_misses(
+    chains: Mapping[str, tuple[MangleRule, ...]], sight: Sight, around: Surroundings
+) -> dict[str, tuple[MangleRule, ...]]:
+    """The chains without the rules that can't match whatever else `sight` turns out to be.
+
+    Only sound for what no rule of the chains changes.
+    """
+    return {
+        chain: tuple(rule for rule in rules if not any(holds(m, sight, around) is False for m in rule.matchers))
+        for chain, rules in chains.items()
+    }
+
+
 class _Runner:
     """One run: the chains, what matchers refer to, and the steps so far."""
 

@@ -40,13 +40,15 @@ if TYPE_CHECKING:
 
 
 class Unknown(enum.Enum):
-    """A type of its own for "not known", since None is a value: no-mark, no interface."""
+    """A type of its own for what is not known, since None is a value: no-mark. SOME_MARK is any but no-mark."""
 
     UNKNOWN = "unknown"
+    SOME_MARK = "some mark"
 
 
 UNKNOWN: Final = Unknown.UNKNOWN
-Mark = str | None | Literal[Unknown.UNKNOWN]
+SOME_MARK: Final = Unknown.SOME_MARK
+Mark = str | None | Unknown
 
 #: `in-interface-list=all` and `none` are built into RouterOS; neither lists its members.
 ALL_INTERFACES, NO_INTERFACES = "all", "none"
@@ -137,7 +139,9 @@ def _holds_plain(matcher: Matcher, sight: Sight, around: Surroundings) -> bool |
     match matcher:
         case MarkMatch():
             mark = sight.mark(matcher.kind)
-            return None if mark is UNKNOWN else mark == matcher.mark
+            if isinstance(mark, Unknown):
+                return False if mark is SOME_MARK and matcher.mark is None else None
+            return mark == matcher.mark
         case InInterface():
             return None if sight.in_interface is UNKNOWN else sight.in_interface == matcher.interface
         case OutInterface():

@@ -97,6 +97,11 @@ def links_request(*, with_statistics: bool) -> bytes:
     return header if with_statistics else header + _u32(_IFLA_EXT_MASK, _SKIP_STATISTICS)
 
 
+def link_request(name: str) -> bytes:
+    """Payload of a request for the link of that name."""
+    return _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + _u32(_IFLA_EXT_MASK, _SKIP_STATISTICS) + text(_IFLA_IFNAME, name)
+
+
 def link_names(payloads: Sequence[bytes]) -> dict[int, str]:
     """Name of each link by its index."""
     return {_LINK.unpack_from(data)[2]: as_text(by_kind(data, _LINK.size)[_IFLA_IFNAME]) for data in payloads}

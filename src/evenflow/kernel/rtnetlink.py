@@ -98,7 +98,7 @@ class RouteNetlink:
             NotPermittedError: CAP_NET_ADMIN is missing.
         """
         what = f"add the route {rt_codec.describe_route(route)}"
-        indexes = self._indexes()
+        indexes = self._indexes(route)
         missing = next((hop.interface for hop in route.hops if hop.interface not in indexes), None)
         if missing is not None:
             raise SystemRefusedError(f"could not {what}: there is no link {missing}")
@@ -125,7 +125,7 @@ class RouteNetlink:
         wanted = replace(route, metric=rt_codec.kernel_metric(route))
         if wanted not in self._with_key(wanted):
             return
-        request = Request(_DELROUTE, rt_codec.encode_route(wanted, self._indexes(), deleting=True))
+        request = Request(_DELROUTE, rt_codec.encode_route(wanted, self._indexes(wanted), deleting=True))
         with asking(f"delete the route {rt_codec.describe_route(route)}"):
             self._delete(request)
 
@@ -175,8 +175,18 @@ class RouteNetlink:
     def _names(self) -> dict[int, str]:
         return rt_codec.link_names(self._links_dump(with_statistics=False))
 
-    def _indexes(self) -> dict[str, int]:
-        return {name: index for index, name in self._names().items()}
+    def _indexes(self, route: FibRoute) -> dict[str, int]:
+        """The index of each link of a route that there is; asked one by one, since a machine can have hundreds."""
+        found: dict[str, int] = {}
+        for name in {hop.interface for hop in route.hops}:
+            try:
+                payloads = self._netlink.request(Request(_GETLINK, rt_codec.link_request(name)))
+            except NetlinkError as problem:
+                if problem.number not in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
+                    raise
+                continue  # there is none of that name, or none could have it
+            (found[name],) = rt_codec.link_names(payloads)
+        return found
 
     def _with_key(self, route: FibRoute) -> list[FibRoute]:
         """The routes in the kernel with the key of `route`."""

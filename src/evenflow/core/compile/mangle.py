@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark, mark_bits, of_family, safe_name, word
 from evenflow.core.compile.effects import Chains, Effects
 from evenflow.core.compile.runs import run_at
-from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain
-from evenflow.core.matching import UNKNOWN, Sight, Surroundings
+from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain, without_misses
+from evenflow.core.matching import SOME_MARK, Sight, Surroundings, Unknown
 from evenflow.model.flow import BOTH_FAMILIES, Family
 from evenflow.model.nft import (
     ACCEPT,
@@ -286,16 +286,37 @@ class _FamilyCompiler:
         if hook not in ("prerouting", "output"):
             return KnownTable(())  # the other hooks see a packet after its routing: nothing there is on the short way
         interfaces = self._interfaces() if hook == "prerouting" else [""]
+        # Most interfaces leave the same few rules to look at: each such rest is run once for each mark.
+        columns: dict[tuple[MangleRule, ...], tuple[tuple[str, Effects], ...]] = {}
         found = []
         for interface in interfaces:
-            column = []
-            for mark in self.numbers.connection_marks:
-                start = _without_interface(Sight(in_interface=interface, connection_mark=mark), hook)
-                run = run_chain(self.chains, hook, start, self.around)
-                if run.ending in (Ending.END, Ending.ACCEPTED):
-                    column.append((mark, _effects(start, run.sight)))
-            found.append((interface, tuple(column)))
+            start = _without_interface(Sight(in_interface=interface), hook)
+            left = without_misses(self.chains, self._any_mark(start), self.around)
+            rest = tuple(rule for chain in left.values() for rule in chain)
+            if rest not in columns:
+                columns[rest] = self._column(hook, left, start)
+            found.append((interface, columns[rest]))
         return KnownTable(tuple(found))
+
+    def _any_mark(self, start: Sight) -> Sight:
+        """With any connection mark but no-mark; nothing is known where a rule can set that again."""
+        erases = MarkAction(MarkKind.CONNECTION, None)
+        actions = {rule.action for rules in self.chains.values() for rule in rules}
+        if erases in actions or replace(erases, passthrough=False) in actions:
+            return start
+        return replace(start, connection_mark=SOME_MARK)
+
+    def _column(
+        self, hook: str, chains: Mapping[str, tuple[MangleRule, ...]], start: Sight
+    ) -> tuple[tuple[str, Effects], ...]:
+        """What follows from each connection mark that decides everything."""
+        column = []
+        for mark in self.numbers.connection_marks:
+            marked = start.marked(MarkKind.CONNECTION, mark)
+            run = run_chain(chains, hook, marked, self.around)
+            if run.ending in (Ending.END, Ending.ACCEPTED):
+                column.append((mark, _effects(marked, run.sight)))
+        return tuple(column)
 
     def _interfaces(self) -> list[str]:
         """Every interface that a rule of this family names, by itself or by a list."""
@@ -329,6 +350,6 @@ def _effects(start: Sight, end: Sight) -> Effects:
     changed = []
     for kind in MarkKind:
         mark = end.mark(kind)
-        if mark is not UNKNOWN and mark != start.mark(kind):
+        if not isinstance(mark, Unknown) and mark != start.mark(kind):
             changed.append((kind, mark))
     return Effects(tuple(changed), accept=True)

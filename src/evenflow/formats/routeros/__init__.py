@@ -1,0 +1,97 @@
+"""RouterOS scripts: what they say (`parse_statements`) and what they make of a router (`parse`).
+
+Exports of RouterOS 6 and 7, scripts written by hand, and what people paste into forums. Whatever the input is, a
+result comes back, in time linear in its length: each line is understood, kept, or told of in a finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evenflow.formats.routeros.meaning import understand
+from evenflow.formats.routeros.notes import Notes
+from evenflow.formats.routeros.parser import GIVE_UP_AFTER, parse_text
+from evenflow.formats.routeros.source import decode
+from evenflow.formats.routeros.statement import (
+    Argument,
+    Code,
+    FindExpression,
+    FindTerm,
+    Kind,
+    Statement,
+    Template,
+    Value,
+    Variable,
+)
+from evenflow.model.finding import Finding, Origin, error
+from evenflow.model.router import Router
+
+__all__ = [
+    "parse",
+    "parse_statements",
+    "Parsed",
+    "ParsedStatements",
+    "Statement",
+    "Kind",
+    "Argument",
+    "Value",
+    "Template",
+    "Variable",
+    "Code",
+    "FindExpression",
+    "FindTerm",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a script says and what it means. `router` has what could be understood, also when there are errors."""
+
+    router: Router
+    statements: tuple[Statement, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedStatements:
+    """What a script says, not yet what it means."""
+
+    statements: tuple[Statement, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def parse(text: bytes | str, file: str = "") -> Parsed:
+    """Read a script.
+
+    Args:
+        text: the script; bytes are decoded as UTF-8, UTF-16 with a byte order mark, or Windows-1252.
+        file: the name that the findings and origins are to give.
+    """
+    notes = Notes(file)
+    read = _read(decode(text), notes)
+    if read.findings:
+        return Parsed(Router(file=file), read.statements, read.findings)
+    router = understand(read.statements, notes)
+    return Parsed(router, read.statements, notes.findings())
+
+
+def parse_statements(text: bytes | str, file: str = "") -> ParsedStatements:
+    """Read a script as statements only; arguments as for `parse`."""
+    notes = Notes(file)
+    read = _read(decode(text), notes)
+    return ParsedStatements(read.statements, read.findings or notes.findings())
+
+
+def _read(text: str, notes: Notes) -> ParsedStatements:
+    """The statements; with the one finding that says it all if there is not a single one of RouterOS."""
+    parser = parse_text(text, notes)
+    statements = tuple(parser.statements)
+    if parser.understood:
+        return ParsedStatements(statements)
+    where = Origin(notes.file, 1)
+    if all(statement.kind is Kind.COMMENT for statement in statements):
+        what = "nothing is stated here; give a RouterOS script, such as what /export file=router writes"
+        return ParsedStatements(statements, (error("empty", where, what),))
+    first = f"the first {GIVE_UP_AFTER} lines" if parser.gave_up else "the file"
+    what = f"in {first} not one line is a RouterOS command; give a script such as what /export file=router writes"
+    return ParsedStatements(statements, (error("not-routeros", where, what),))

@@ -1,0 +1,118 @@
+"""`/ip firewall mangle` and `/ipv6 firewall mangle`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenflow.formats.routeros.matchers import MatcherReader, has_unsupported, mark_name
+from evenflow.formats.routeros.properties import SCHEMAS
+from evenflow.formats.routeros.reading import Reading
+from evenflow.formats.routeros.values import yes_or_no
+from evenflow.model.finding import Severity
+from evenflow.model.flow import Family
+from evenflow.model.router import (
+    AcceptAction,
+    JumpAction,
+    MangleRule,
+    MarkAction,
+    MarkKind,
+    PassthroughAction,
+    PccMatch,
+    ReturnAction,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evenflow.formats.routeros.items import Item
+    from evenflow.formats.routeros.notes import Notes
+    from evenflow.model.router import MangleAction, Matcher
+
+_MARKS = {
+    "mark-connection": (MarkKind.CONNECTION, "new-connection-mark"),
+    "mark-routing": (MarkKind.ROUTING, "new-routing-mark"),
+    "mark-packet": (MarkKind.PACKET, "new-packet-mark"),
+}
+
+#: Actions that always go on with the next rule (routeros.md: evaluation).
+_ALWAYS_GO_ON = frozenset(("add-dst-to-address-list", "add-src-to-address-list", "sniff-pc", "sniff-tzsp"))
+
+#: Actions that change the packet, or nothing, and never which uplink it takes.
+_WITHOUT_BEARING = _ALWAYS_GO_ON | {
+    "change-dscp", "change-hop-limit", "change-mss", "change-tos", "change-ttl", "clear-df", "fasttrack-connection",
+    "set-priority", "strip-ipv4-options",
+}  # fmt: skip
+
+
+class MangleReader:
+    """Reads the mangle rules of one family."""
+
+    def __init__(self, notes: Notes, family: Family) -> None:
+        self._notes = notes
+        self._families = (family,)
+        self._schema = SCHEMAS["ip" if family is Family.IPV4 else "ipv6", "firewall", "mangle"]
+        self._matchers = MatcherReader(self._schema, family)
+
+    def rules(self, items: Iterable[Item]) -> list[MangleRule]:
+        """The rules that are in force, in order."""
+        rules = [self._rule(item) for item in items if item.in_force]
+        return [rule for rule in rules if rule is not None]
+
+    def _rule(self, item: Item) -> MangleRule | None:
+        reading = Reading(item, self._notes, "rule")
+        chain = reading.needed("chain")
+        action = self._action(reading)
+        ignorable = isinstance(action, PassthroughAction) and reading.text("action") in _WITHOUT_BEARING
+        if ignorable and has_unsupported(reading, self._schema):
+            # Nothing depends on which packets a rule without effect takes.
+            return MangleRule(chain, (), PassthroughAction(), self._families, reading.comment(), item.origin)
+        matchers = self._matchers.read(reading)
+        if action is None or not reading.ok:
+            return None
+        check_remainder(reading, matchers)
+        return MangleRule(chain, matchers, action, self._families, reading.comment(), item.origin)
+
+    def _action(self, reading: Reading) -> MangleAction | None:
+        word = reading.value("action", str, "accept")
+        if word in _MARKS:
+            return self._mark(reading, word)
+        if word in _WITHOUT_BEARING:
+            return self._without_bearing(reading, word)
+        match word:
+            case "accept":
+                return AcceptAction()
+            case "return":
+                return ReturnAction()
+            case "jump":
+                return JumpAction(reading.needed("jump-target", " for action=jump"))
+            case "passthrough":
+                return PassthroughAction()
+            case "log":
+                return PassthroughAction(reading.value("log-prefix", str, ""))
+        reading.refuse("unsupported-action", f"action={word} can't be done here; write another action")
+        return None
+
+    def _mark(self, reading: Reading, word: str) -> MangleAction:
+        kind, name = _MARKS[word]
+        others = [other for _, other in _MARKS.values() if other != name and reading.item.properties.get(other)]
+        why = f" for action={word} ({others[0]}= is of another action)" if others else f" for action={word}"
+        return MarkAction(kind, mark_name(reading.needed(name, why)), reading.value("passthrough", yes_or_no, True))
+
+    def _without_bearing(self, reading: Reading, word: str) -> MangleAction:
+        goes_on = word in _ALWAYS_GO_ON or reading.value("passthrough", yes_or_no, True)
+        then = "the rule goes on to the next one" if goes_on else "with passthrough=no the rule ends the chain"
+        what = f"action={word} is not done; {then}. Take the rule out, or see to this by other means"
+        reading.tell(Severity.WARNING, "unsupported-action", what)
+        return PassthroughAction() if goes_on else AcceptAction()
+
+
+def check_remainder(reading: Reading, matchers: tuple[Matcher, ...]) -> None:
+    """Tell of remainders that can not be: the rule stays, as RouterOS has it too."""
+    for matcher in matchers:
+        if isinstance(matcher, PccMatch) and matcher.remainder >= matcher.denominator:
+            often = "always" if matcher.negated else "never"
+            what = (
+                f"remainder {matcher.remainder} of denominator {matcher.denominator} {often} matches; "
+                f"remainders count from 0, so use 0 to {matcher.denominator - 1}"
+            )
+            reading.tell(Severity.ERROR, "pcc-remainder", what)

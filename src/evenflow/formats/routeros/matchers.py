@@ -1,0 +1,177 @@
+"""The matchers of mangle and NAT rules."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from evenflow.formats.routeros import values
+from evenflow.formats.routeros.properties import Use
+from evenflow.formats.routeros.statement import written
+from evenflow.formats.routeros.values import BadValueError
+from evenflow.model.flow import ConnectionState
+from evenflow.model.router import (
+    AddressListMatch,
+    AddressMatch,
+    AddressType,
+    AddressTypeMatch,
+    Classifier,
+    Direction,
+    InInterface,
+    InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterface,
+    OutInterfaceList,
+    PccMatch,
+    PortMatch,
+    ProtocolMatch,
+    SourceMacMatch,
+    StateMatch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from evenflow.formats.routeros.properties import Schema
+    from evenflow.formats.routeros.reading import Reading
+    from evenflow.formats.routeros.statement import Value
+    from evenflow.model.flow import Family
+    from evenflow.model.router import Matcher
+
+NO_MARK = "no-mark"
+
+_PCC = re.compile(r"([a-z-]+):([0-9]{1,9})/([0-9]{1,9})")
+_CLASSIFIERS = {classifier.value: classifier for classifier in Classifier}
+_STATES = {state.value: state for state in ConnectionState}
+_TYPES = {kind.value: kind for kind in AddressType}
+
+
+def mark_name(text: str) -> str | None:
+    """The mark of that name; None is no-mark."""
+    return None if text == NO_MARK else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The value of a matcher, without its `!`."""
+
+    text: str
+    negated: bool
+    family: Family
+
+
+def _mark(kind: MarkKind, given: _Given) -> Matcher:
+    return MarkMatch(kind, mark_name(given.text), given.negated)
+
+
+def _address(direction: Direction, given: _Given) -> Matcher:
+    return AddressMatch(direction, values.address_range(given.text, given.family), given.negated)
+
+
+def _address_list(direction: Direction, given: _Given) -> Matcher:
+    return AddressListMatch(direction, given.text, given.negated)
+
+
+def _address_type(direction: Direction, given: _Given) -> Matcher:
+    words = given.text.split(",")
+    _all_known(words, _TYPES)
+    return AddressTypeMatch(direction, frozenset(_TYPES[word] for word in words), given.negated)
+
+
+def _port(direction: Direction, given: _Given) -> Matcher:
+    return PortMatch(direction, values.ports(given.text), given.negated)
+
+
+def _state(given: _Given) -> Matcher:
+    words = given.text.split(",")
+    _all_known(words, _STATES)
+    return StateMatch(frozenset(_STATES[word] for word in words), given.negated)
+
+
+def _pcc(given: _Given) -> Matcher:
+    found = _PCC.fullmatch(given.text)
+    if found is None or found[1] not in _CLASSIFIERS:
+        raise BadValueError("it is no classifier; write FIELDS:DENOMINATOR/REMAINDER, such as both-addresses:2/0")
+    denominator = int(found[2])
+    if denominator == 0:
+        raise BadValueError("the denominator is 0; write the number of streams")
+    return PccMatch(_CLASSIFIERS[found[1]], denominator, int(found[3]), given.negated)
+
+
+def _all_known(words: list[str], known: Collection[str]) -> None:
+    for word in words:
+        if word not in known:
+            raise BadValueError(f'"{word}" can\'t be matched here, only {", ".join(known)}', "unsupported-value")
+
+
+_READERS: dict[str, Callable[[_Given], Matcher]] = {
+    "connection-mark": partial(_mark, MarkKind.CONNECTION),
+    "routing-mark": partial(_mark, MarkKind.ROUTING),
+    "packet-mark": partial(_mark, MarkKind.PACKET),
+    "in-interface": lambda given: InInterface(given.text, given.negated),
+    "out-interface": lambda given: OutInterface(given.text, given.negated),
+    "in-interface-list": lambda given: InInterfaceList(given.text, given.negated),
+    "out-interface-list": lambda given: OutInterfaceList(given.text, given.negated),
+    "src-address": partial(_address, Direction.SOURCE),
+    "dst-address": partial(_address, Direction.DESTINATION),
+    "src-address-list": partial(_address_list, Direction.SOURCE),
+    "dst-address-list": partial(_address_list, Direction.DESTINATION),
+    "src-address-type": partial(_address_type, Direction.SOURCE),
+    "dst-address-type": partial(_address_type, Direction.DESTINATION),
+    "protocol": lambda given: ProtocolMatch(values.protocol(given.text), given.negated),
+    "src-port": partial(_port, Direction.SOURCE),
+    "dst-port": partial(_port, Direction.DESTINATION),
+    "port": partial(_port, Direction.EITHER),
+    "connection-state": _state,
+    "src-mac-address": lambda given: SourceMacMatch(values.mac(given.text), given.negated),
+    "per-connection-classifier": _pcc,
+}
+
+
+class MatcherReader:
+    """Reads matchers; the same property with the same value is read once."""
+
+    def __init__(self, schema: Schema, family: Family) -> None:
+        self._schema = schema
+        self._family = family
+        self._read: dict[tuple[str, str], Matcher] = {}
+
+    def read(self, reading: Reading) -> tuple[Matcher, ...]:
+        """All matchers of a rule, in the order of the file. What can't be expressed is an error."""
+        matchers: list[Matcher] = []
+        for name, value in reading.item.properties.items():
+            if name not in _READERS:
+                if name in self._schema.unsupported and value != "":
+                    reading.bad(name, BadValueError(_unsupported(name, value), "unsupported-matcher"))
+            elif value != "":
+                matcher = self._read.get((name, value)) if isinstance(value, str) else None
+                try:
+                    matchers.append(matcher or self._matcher(name, reading.text(name)))
+                except BadValueError as problem:
+                    reading.bad(name, problem)
+        return tuple(matchers)
+
+    def _matcher(self, name: str, value: str) -> Matcher:
+        negated = value.startswith("!")
+        text = value[1:] if negated else value
+        if not text:
+            raise BadValueError("nothing stands after the !; write a value")
+        matcher = _READERS[name](_Given(text, negated, self._family))
+        self._read[name, value] = matcher
+        return matcher
+
+
+def has_unsupported(reading: Reading, schema: Schema) -> str:
+    """The first matcher of a rule that can't be expressed, "" if there is none."""
+    properties = reading.item.properties
+    return next((name for name in properties if schema.use(name) is Use.UNSUPPORTED and properties[name] != ""), "")
+
+
+def _unsupported(name: str, value: Value) -> str:
+    return (
+        f"{name}={written(value)[:60]} can't be matched here, and the rule without it would take other packets; "
+        "write the rule without it, or with per-connection-classifier, addresses, ports, interfaces or marks"
+    )

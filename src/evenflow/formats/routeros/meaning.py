@@ -1,0 +1,103 @@
+"""From statements to a `Router`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenflow.formats.routeros.addresslists import read_address_lists
+from evenflow.formats.routeros.clients import routes_of_clients
+from evenflow.formats.routeros.embedded import concerns_routing, follow_dhcp_scripts, tell_of_scripts
+from evenflow.formats.routeros.interfaces import built_in_lists, read_interfaces, read_lists
+from evenflow.formats.routeros.items import Item, Items
+from evenflow.formats.routeros.mangle import MangleReader
+from evenflow.formats.routeros.nat import NatReader
+from evenflow.formats.routeros.outside import Outside
+from evenflow.formats.routeros.properties import SCHEMAS
+from evenflow.formats.routeros.routes import read_routes, read_rules, read_tables, tables_of_marks
+from evenflow.formats.routeros.statement import Kind, Statement, menu_text
+from evenflow.formats.routeros.variables import assign, flat, forget_assigned
+from evenflow.model.flow import BOTH_FAMILIES, Family
+from evenflow.model.router import InInterfaceList, MangleRule, NatRule, OutInterfaceList, Router
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from evenflow.formats.routeros.notes import Notes
+    from evenflow.formats.routeros.variables import Variables
+
+_MENU_OF = {Family.IPV4: "ip", Family.IPV6: "ipv6"}
+
+
+def understand(statements: Iterable[Statement], notes: Notes) -> Router:
+    """What the statements leave a router with."""
+    variables: Variables = {}
+    items = Items(notes, variables)
+    outside = Outside(notes)
+    for statement in statements:
+        if statement.kind is Kind.SCRIPT:
+            _script(statement, variables, notes)
+        elif statement.kind is Kind.COMMAND:
+            outside.look_at(statement)
+            if statement.menu in SCHEMAS:
+                items.apply(statement)
+            else:
+                tell_of_scripts(statement, Item(statement.menu, statement.origin), notes)
+    outside.conclude()
+    follow_dhcp_scripts(items, notes)
+    return _router(items, notes)
+
+
+def _script(statement: Statement, variables: Variables, notes: Notes) -> None:
+    """A statement of the scripting language: variables are followed, blocks are not run."""
+    changes = [menu_text(each.menu) for each in flat(statement.body) if concerns_routing(each)]
+    if changes:
+        menus = ", ".join(dict.fromkeys(changes))
+        what = f":{statement.command} changes {menus} here, but scripts are not run; write the commands themselves"
+        notes.error("script-not-run", statement.origin, what)
+    if statement.body:
+        forget_assigned(statement.body, variables)
+    else:
+        assign(statement, variables)
+
+
+def _router(items: Items, notes: Notes) -> Router:
+    lists = read_lists(items, notes)
+    interfaces = read_interfaces(items, lists, notes)
+    mangle: list[MangleRule] = []
+    nat: list[NatRule] = []
+    routes = []
+    for family in BOTH_FAMILIES:
+        base = _MENU_OF[family]
+        mangle += MangleReader(notes, family).rules(items.of((base, "firewall", "mangle")))
+        nat += NatReader(notes, family).rules(items.of((base, "firewall", "nat")))
+        routes += read_routes(items.of((base, "route")), notes, family)
+    tables = read_tables(items.of(("routing", "table")), notes)
+    for family in BOTH_FAMILIES:
+        tables += tables_of_marks(items.of((_MENU_OF[family], "route")), tables)
+    rules = read_rules(items.of(("ip", "route", "rule")), notes, Family.IPV4)
+    rules += read_rules(items.of(("routing", "rule")), notes, None)
+    known = [each.name for each in lists]
+    return Router(
+        mangle=tuple(mangle),
+        nat=tuple(nat),
+        tables=tuple(tables),
+        routes=(*routes, *routes_of_clients(items, notes)),
+        rules=tuple(rules),
+        interfaces=interfaces,
+        interface_lists=(*lists, *built_in_lists(_lists_used((*mangle, *nat)), interfaces, known)),
+        address_lists=read_address_lists(items, notes),
+        forwards=_forwards(items),
+        file=notes.file,
+    )
+
+
+def _lists_used(rules: Iterable[MangleRule | NatRule]) -> Iterator[str]:
+    for rule in rules:
+        for matcher in rule.matchers:
+            if isinstance(matcher, InInterfaceList | OutInterfaceList):
+                yield matcher.list_name
+
+
+def _forwards(items: Items) -> bool:
+    settings = items.of(("ip", "settings"))
+    return not any(item.text("ip-forward") in ("no", "false") for item in settings)
