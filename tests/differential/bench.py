@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ from evenflow.kernel.netlink import NetlinkSocket, text
 from evenflow.kernel.nft_objects import GETSETELEM, decode_elements, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from evenflow.model.flow import Address, Packet
 
 LANS = {"lan0": ("10.1.0.1/16", "fd00:1::1/64"), "lan1": ("10.2.0.1/16", "fd00:2::1/64")}
 WANS = {f"wan{n}": (f"100.64.{n}.2/24", f"2001:db8:{n}::2/64" if n else "2001:db8::2/64") for n in range(3)}
 INTERFACES = {**LANS, **WANS}
+
+#: AF_NETLINK's number for netfilter (linux/netlink.h).
+NETLINK_NETFILTER = 12
 
 #: Ports that connections go to.
 SERVER_PORTS = (53, 80, 443, 1234, 5000)
@@ -82,23 +86,57 @@ def _own_socket(address: str) -> socket.socket:
     return made
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a bench's router has: interfaces with their addresses, and lines for `ip -batch` behind them."""
+
+    interfaces: Mapping[str, tuple[str, ...]]
+    more: tuple[str, ...]
+
+
+def _neighbours() -> tuple[str, ...]:
+    gateways = [(f"100.64.{name[-1]}.1", name) for name in WANS] + [(f"2001:db8:{name[-1]}::1", name) for name in WANS]
+    return tuple(
+        f"neigh add {address} lladdr {FAR_MAC.hex(':')} dev {name} nud permanent" for address, name in gateways
+    )
+
+
+#: Two LANs, three uplinks, and defaults of somebody else's in the main table.
+FIVE = Plan(
+    INTERFACES,
+    (
+        *_neighbours(),
+        "route add default via 100.64.0.1 metric 5000",
+        "route add default via 2001:db8::1 metric 5000",
+    ),
+)
+
+#: The article's router, by the names of its interfaces.
+ARTICLE = Plan(
+    {"USER_01": ("10.10.0.1/16",), "ether1": ("100.64.1.2/24",), "pppoe-out1": ("100.64.2.2 peer 100.64.2.1",)},
+    ("link set pppoe-out1 arp off",),
+)
+
+
 class Bench:
     """The two namespaces. `far` sends; the router's answers to nobody are nobody's."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan = FIVE) -> None:
+        self._plan = plan
         self.router = NetworkNamespace.create()
         self._far = NetworkNamespace.create()
         self._build()
+        own = [re.split("[/ ]", address)[0] for addresses in plan.interfaces.values() for address in addresses]
         with self.router.entered():
             self.kernel = LinuxKernel()
-            self._netlink = NetlinkSocket(12)
-            self._own = {a.partition("/")[0]: _own_socket(a.partition("/")[0]) for p in INTERFACES.values() for a in p}
+            self._netlink = NetlinkSocket(NETLINK_NETFILTER)
+            self._own = {address: _own_socket(address) for address in own}
             self._listeners = [self._listener(port) for port in SERVER_PORTS]
         self._far_sockets = {}
         with self._far.entered():
-            for name in INTERFACES:
+            for name in plan.interfaces:
                 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-                link.bind((f"far-{name}", 0))
+                link.bind((f"f-{name}", 0))
                 self._far_sockets[name] = link
         self._number = 0
 
@@ -110,20 +148,15 @@ class Bench:
 
     def _build(self) -> None:
         lines = []
-        for position, (name, addresses) in enumerate(INTERFACES.items()):
-            mac, far = f"02:00:00:00:00:{position:02x}", f"far-{name} netns {self._far.path}"
+        for position, (name, addresses) in enumerate(self._plan.interfaces.items()):
+            mac, far = f"02:00:00:00:00:{position:02x}", f"f-{name} netns {self._far.path}"
             lines.append(f"link add {name} address {mac} type veth peer name {far}")
             lines.append(f"link set {name} up")
             lines += [
                 f"addr add {address} dev {name} nodad" if ":" in address else f"addr add {address} dev {name}"
                 for address in addresses
             ]
-        for name in WANS:
-            number = name[-1]
-            for gateway in (f"100.64.{number}.1", f"2001:db8:{number}::1"):
-                lines.append(f"neigh add {gateway} lladdr {FAR_MAC.hex(':')} dev {name} nud permanent")
-        lines.append("route add default via 100.64.0.1 metric 5000")
-        lines.append("route add default via 2001:db8::1 metric 5000")
+        lines += self._plan.more
         self._far.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv4.conf.all.arp_ignore=8"])
         settings = [
             "net.ipv4.ip_forward=1",
@@ -138,7 +171,7 @@ class Bench:
         ]
         self.router.run(["sysctl", "-qw", *settings])
         self.router.run(["ip", "-batch", "-"], stdin="\n".join(lines))
-        self._far.run(["ip", "-batch", "-"], stdin="\n".join(f"link set far-{name} up" for name in INTERFACES))
+        self._far.run(["ip", "-batch", "-"], stdin="\n".join(f"link set f-{name} up" for name in self._plan.interfaces))
         self.router.run(["nft", "-f", "-"], stdin=_SEEN)
 
     def close(self) -> None:
@@ -167,7 +200,7 @@ class Bench:
             with contextlib.suppress(OSError):  # no route: that is an answer, too
                 self._own[str(packet.source)].sendto(content, to)
             return number
-        to_mac = bytes.fromhex(f"0200000000{list(INTERFACES).index(packet.in_interface):02x}")
+        to_mac = bytes.fromhex(f"0200000000{list(self._plan.interfaces).index(packet.in_interface):02x}")
         self._far_sockets[packet.in_interface].send(ethernet(packet, content, to_mac, FAR_MAC))
         return number
 
