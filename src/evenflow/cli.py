@@ -112,10 +112,11 @@ def load_for_this_machine(file: str, machine: Machine) -> tuple[Router, tuple[Fi
 # --- telling ---------------------------------------------------------------------------------------------------------
 
 
-def tell(findings: Iterable[object]) -> None:
-    """Print findings to standard error, one a line."""
+def tell(findings: Iterable[Finding]) -> None:
+    """Print findings to standard error, one a line; remarks are for `evenflow check`."""
     for finding in findings:
-        print(finding, file=sys.stderr)
+        if finding.severity is not Severity.INFO:
+            print(finding, file=sys.stderr)
 
 
 def _print_json(value: dict[str, Any]) -> None:

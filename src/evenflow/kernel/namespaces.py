@@ -66,6 +66,10 @@ def _set_loopback_up() -> None:
     run(["ip", "link", "set", "lo", "up"])
 
 
+#: Debian packages of programs whose name differs.
+_PACKAGES: Final = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables"}
+
+
 def _environment() -> dict[str, str]:
     """The environment, with the folders where Debian keeps nft and tc: an ordinary user's PATH lacks them."""
     return {**os.environ, "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"}
@@ -82,7 +86,10 @@ def run(command: Sequence[str], *, stdin: str | None = None) -> str:
             list(command), input=stdin, capture_output=True, text=True, check=False, env=_environment()
         )
     except FileNotFoundError as problem:
-        raise SystemRefusedError(f"the program {command[0]} is not installed") from problem
+        package = _PACKAGES.get(command[0], command[0])
+        raise SystemRefusedError(
+            f"the program {command[0]} is not installed; on Debian and Ubuntu: apt-get install {package}"
+        ) from problem
     if done.returncode:
         raise SystemRefusedError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

@@ -12,7 +12,7 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from evenflow.errors import SystemRefusedError
+from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.kernel import nft_objects as objects
 from evenflow.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket, Request, asking, by_kind, text
 from evenflow.model.dataplane import TABLE_NAME
@@ -80,10 +80,18 @@ class Nftables:
         """A number that changes with every change to any nft table of this namespace.
 
         Raises:
+            NotSupportedError: this kernel has no nf_tables.
             SystemRefusedError: the kernel refused.
         """
-        with asking("read the generation of nf_tables"):
+        try:
             reply = self._netlink.request(objects.message(objects.GETGEN))[0]
+        except NetlinkError as problem:
+            if problem.number == errno.EINVAL:  # what nfnetlink says of a subsystem that nobody has registered
+                raise NotSupportedError(
+                    "this kernel has no nf_tables; load it (`modprobe nf_tables`), or run a kernel that has it"
+                ) from problem
+            with asking("read nf_tables"):
+                raise
         return int(struct.unpack("!I", by_kind(reply, objects.FAMILY_HEADER_BYTES)[1])[0])
 
     def read_table(self) -> NftTable | None:

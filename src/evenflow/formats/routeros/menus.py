@@ -155,13 +155,19 @@ class Menu:
         return self._found[word] if word in self._found else self._abbreviated(word)
 
     def _abbreviated(self, word: str) -> Menu | str | Ambiguous | None:
-        commands = COMMANDS if self.path else ()
+        commands = () if self.path in _WITHOUT_ITEMS else COMMANDS
         found: list[Menu | str] = [self.children[name] for name in self.children if name.startswith(word)]
         found += [name for name in commands if name.startswith(word)]
         if len(found) > 1:
             return Ambiguous.AMBIGUOUS
         return found[0] if found else None
 
+
+#: Menus that only hold other menus: `fi` in them can't be `find`.
+_WITHOUT_ITEMS = frozenset((
+    (), ("ip",), ("ipv6",), ("ip", "firewall"), ("ipv6", "firewall"), ("routing",), ("system",), ("tool",), ("ppp",),
+    ("queue",),
+))  # fmt: skip
 
 _EXACT_COMMANDS = frozenset(COMMANDS) | OTHER_COMMANDS
 
