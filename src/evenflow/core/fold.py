@@ -116,7 +116,8 @@ def _close(run: list[MangleRule]) -> Iterator[MangleRule]:
 
 def _unfolded(rule: MangleRule) -> Iterator[MangleRule]:
     spread = rule.action
-    if not isinstance(spread, SpreadAction):
+    if not isinstance(spread, SpreadAction) or not any(spread.owners):
+        # One without any owner does nothing, but its denominators are part of what its hash is scaled to.
         yield rule
         return
     for stream, owner in enumerate(spread.owners):
