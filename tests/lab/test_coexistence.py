@@ -45,6 +45,8 @@ route add blackhole 192.0.2.0/24 table 20009 proto 42
 rule add fwmark 0x4000/0x4000 lookup 77 priority 100
 rule add from 10.10.9.0/24 lookup 77 priority 21500
 rule add fwmark 0x100000/0xff0000 lookup 77 priority 30000 protocol 42
+rule add from 10.10.8.0/24 lookup 77 priority 300 protocol 239
+route add 192.0.2.128/25 via 100.64.1.1 table 77 proto 239
 """
 
 FOREIGN_NFT = """

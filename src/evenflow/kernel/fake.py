@@ -13,7 +13,6 @@ from evenflow.kernel.linux import without_saved
 from evenflow.kernel.rt_codec import describe_route, describe_rule, kernel_metric
 from evenflow.model.dataplane import (
     MAIN_TABLE_NUMBER,
-    ROUTE_PROTOCOL,
     AddRoute,
     AddRouteRule,
     Dataplane,
@@ -89,7 +88,7 @@ class FakeKernel:
 
     def read_machine(self) -> Machine:
         """See `Kernel`."""
-        foreign = tuple(route for route in self._routes if route.protocol != ROUTE_PROTOCOL)
+        foreign = tuple(route for route in self._routes if not route.is_ours)
         return Machine(tuple(self._links.values()), tuple(self._addresses), foreign)
 
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
@@ -97,8 +96,8 @@ class FakeKernel:
         before = saved.from_table(self._table)
         return Dataplane(
             table=without_saved(self._table),
-            routes=frozenset(route for route in self._routes if route.protocol == ROUTE_PROTOCOL),
-            rules=frozenset(rule for rule in self._rules if rule.protocol == ROUTE_PROTOCOL),
+            routes=frozenset(route for route in self._routes if route.is_ours),
+            rules=frozenset(rule for rule in self._rules if rule.is_ours),
             sysctls={name: self._sysctls[name] for name in {*sysctl_names, *before} if name in self._sysctls},
             saved=before,
         )

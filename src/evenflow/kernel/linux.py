@@ -94,7 +94,7 @@ class LinuxKernel:
 
     def read_machine(self) -> Machine:
         """See `Kernel`."""
-        foreign = tuple(route for route in self.routing.routes() if route.protocol != ROUTE_PROTOCOL)
+        foreign = tuple(route for route in self.routing.routes() if not route.is_ours)
         return Machine(self.routing.links(), self.routing.addresses(), foreign)
 
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
@@ -105,8 +105,8 @@ class LinuxKernel:
             read = {name: sysctl.read(name) for name in sorted({*sysctl_names, *before})}
         return Dataplane(
             table=without_saved(table),
-            routes=frozenset(self.routing.routes(ROUTE_PROTOCOL)),
-            rules=frozenset(self.routing.rules(ROUTE_PROTOCOL)),
+            routes=frozenset(route for route in self.routing.routes(ROUTE_PROTOCOL) if route.is_ours),
+            rules=frozenset(rule for rule in self.routing.rules(ROUTE_PROTOCOL) if rule.is_ours),
             sysctls={name: value for name, value in read.items() if value is not None},
             saved=before,
         )

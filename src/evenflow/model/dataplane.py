@@ -53,11 +53,6 @@ PRIORITY_FALLBACK = 40000
 MAIN_TABLE_NUMBER = 254
 
 
-def is_our_priority(priority: int) -> bool:
-    """Whether a route rule of that priority lies in a range of ours."""
-    return PRIORITY_BEFORE_MARKS <= priority < PRIORITY_END or priority == PRIORITY_FALLBACK
-
-
 # --- routes and rules, as the kernel has them --------------------------------------------------------------------
 
 
@@ -91,6 +86,12 @@ class FibRoute:
         """What identifies it."""
         return (self.family, self.table, self.destination, self.metric)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it carries our protocol number and stands where we put routes: in main or one of our tables."""
+        own_table = TABLE_BASE < self.table <= TABLE_BASE + ROUTING_MARK_MASK
+        return self.protocol == ROUTE_PROTOCOL and (own_table or self.table == MAIN_TABLE_NUMBER)
+
 
 @dataclass(frozen=True, slots=True)
 class FibRule:
@@ -107,6 +108,12 @@ class FibRule:
     in_interface: str | None = None
     suppress_prefix_length: int | None = None
     protocol: int = ROUTE_PROTOCOL
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it carries our protocol number and has a priority of ours."""
+        own_priority = PRIORITY_BEFORE_MARKS <= self.priority < PRIORITY_END or self.priority == PRIORITY_FALLBACK
+        return self.protocol == ROUTE_PROTOCOL and own_priority
 
 
 @dataclass(frozen=True, slots=True)

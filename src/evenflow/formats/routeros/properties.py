@@ -81,10 +81,10 @@ _CLIENT = _schema("name interface add-default-route default-route-distance", "us
 _RULE = "action dst-address interface min-prefix routing-mark src-address table"
 
 _OF_MANGLE = _schema(
-    f"{_MATCHERS} new-connection-mark new-packet-mark new-routing-mark passthrough",
+    f"{_MATCHERS} new-connection-mark new-packet-mark new-routing-mark passthrough route-dst",
     "address-list address-list-timeout log new-dscp new-hop-limit new-mss new-priority new-tos new-ttl sniff-id "
     "sniff-target sniff-target-port set-priority",
-    f"{_UNSUPPORTED_MATCHERS} route-dst",
+    _UNSUPPORTED_MATCHERS,
     strict=True,
 )
 _OF_NAT = _schema(
