@@ -17,7 +17,7 @@ from evenflow.errors import SystemRefusedError
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace
 from evenflow.kernel.netlink import NetlinkError, NetlinkSocket
-from lab.test_coexistence import EXAMPLES, LINKS, evenflow, snapshot
+from lab.test_coexistence import EXAMPLES, build, evenflow, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ CASES = {
 @pytest.fixture
 def machine() -> Iterator[NetworkNamespace]:
     with NetworkNamespace.create() as made:
-        made.run(["ip", "-batch", "-"], stdin=LINKS)
+        build(made)
         yield made
 
 

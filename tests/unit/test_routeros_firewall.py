@@ -152,7 +152,9 @@ def test_a_rule_knows_its_chain_family_comment_and_place() -> None:
     )
 
 
-@pytest.mark.parametrize("action", ["change-mss new-mss=1440", "add-src-to-address-list address-list=a", "set-priority"])
+@pytest.mark.parametrize(
+    "action", ["change-mss new-mss=1440", "add-src-to-address-list address-list=a", "set-priority"]
+)
 def test_actions_without_bearing_go_on_and_are_told_of(action: str) -> None:
     parsed = parse(f"/ip firewall mangle add chain=forward action={action} protocol=tcp tcp-flags=syn")
     assert codes(parsed)[-1] == ("warning", "unsupported-action")
@@ -165,7 +167,9 @@ def test_change_mss_without_passthrough_ends_the_chain() -> None:
     assert parsed.router.mangle[0].matchers == (ProtocolMatch(6),)
 
 
-@pytest.mark.parametrize("matcher", ["nth=2,1", "random=50", "hotspot=auth", "layer7-protocol=a", "content=x", "tcp-flags=syn"])
+@pytest.mark.parametrize(
+    "matcher", ["nth=2,1", "random=50", "hotspot=auth", "layer7-protocol=a", "content=x", "tcp-flags=syn"]
+)
 @pytest.mark.parametrize("menu", ["mangle", "nat"])
 def test_a_matcher_that_cannot_be_expressed_leaves_the_rule_out(matcher: str, menu: str) -> None:
     parsed = parse(f"/ip firewall {menu}\nadd chain=srcnat {matcher} action=accept")
@@ -186,9 +190,7 @@ def test_a_remainder_that_is_too_great_is_kept_and_told_of() -> None:
     parsed = parse("/ip firewall mangle add chain=prerouting per-connection-classifier=both-addresses:3/3")
     (finding,) = parsed.findings
     assert (finding.severity, finding.code) == (Severity.ERROR, "pcc-remainder")
-    assert finding.message == (
-        "remainder 3 of denominator 3 never matches; remainders count from 0, so use 0 to 2"
-    )
+    assert finding.message == ("remainder 3 of denominator 3 never matches; remainders count from 0, so use 0 to 2")
     assert parsed.router.mangle[0].matchers == (PccMatch(Classifier.BOTH_ADDRESSES, 3, 3),)
 
 

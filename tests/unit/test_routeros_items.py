@@ -120,7 +120,9 @@ def test_selecting_everything_where_nothing_is_is_no_mistake() -> None:
 
 def test_variables_with_values_in_the_file() -> None:
     text = ':local gw 192.0.2.7\n:global table "isp1"\n:global list [/ip route find comment=a]\n'
-    text += THREE + 'set $list gateway=$gw\nadd comment=d gateway=$gw%ether1 routing-table="$table"\n:set gw 192.0.2.8\n'
+    text += (
+        THREE + 'set $list gateway=$gw\nadd comment=d gateway=$gw%ether1 routing-table="$table"\n:set gw 192.0.2.8\n'
+    )
     parsed = parse(text + "add comment=e gateway=$gw")
     assert parsed.findings == ()
     found = {route.comment: route for route in parsed.router.routes}

@@ -141,7 +141,9 @@ def test_mistakes_in_a_route(given: str, code: str) -> None:
 
 
 def test_tables() -> None:
-    text = "/routing table\nadd disabled=no fib name=a\nadd name=b fib=yes\nadd name=c fib disabled=yes\nadd name=main fib"
+    text = (
+        "/routing table\nadd disabled=no fib name=a\nadd name=b fib=yes\nadd name=c fib disabled=yes\nadd name=main fib"
+    )
     parsed = parse(text, "r.rsc")
     assert parsed.router.tables == (
         RoutingTable("a", Origin("r.rsc", 2, "/routing table add")),
@@ -196,7 +198,8 @@ def test_route_rules(text: str, rule: RouteRule) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["action=lok table=a", "src-address=10.0.0.0/8 dst-address=2001:db8::/32 table=a", "min-prefix=129 table=a"]
+    "given",
+    ["action=lok table=a", "src-address=10.0.0.0/8 dst-address=2001:db8::/32 table=a", "min-prefix=129 table=a"],
 )
 def test_mistakes_in_a_route_rule(given: str) -> None:
     parsed = parse(f"/routing rule add {given}")
@@ -279,7 +282,7 @@ def with_script(script: str, before: str = STATED) -> Parsed:
         '/ip route set [/ip route find comment="isp1"] gateway=($"gateway-address")',
         '/ip route\nset [find comment=isp1] gateway=$"gateway-address"',
         '/ip route set numbers=[find comment=isp1] gateway=$"gateway-address"',
-        '/ip route set [find comment=isp1] gateway="$"gateway-address"%ether1"',
+        '/ip route set [find comment=isp1] gateway=$"gateway-address"%ether1',
         '/ip route set [find comment=isp1] gateway=($"gateway-address" . "%" . $interface)',
         ':local r [/ip route find comment=isp1]\n/ip route set $r gateway=$"gateway-address"',
         ':foreach r in=[/ip route find comment=isp1] do={ /ip route set $r gateway=$"gateway-address" }',

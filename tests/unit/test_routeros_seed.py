@@ -71,9 +71,7 @@ def pcc(remainder: int) -> PccMatch:
 def route(line: int, table: str, gateway: Gateway, distance: int) -> Route:
     comment = "isp1" if isinstance(gateway, LearnedGateway) else ""
     origin = at(line, "/ip route")
-    return Route(
-        table, DEFAULT, (gateway,), distance, check_gateway=CheckGateway.PING, comment=comment, origin=origin
-    )
+    return Route(table, DEFAULT, (gateway,), distance, check_gateway=CheckGateway.PING, comment=comment, origin=origin)
 
 
 ISP1 = LearnedGateway("ether1", IPv4Address("100.64.1.1"))

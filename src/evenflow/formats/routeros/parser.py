@@ -348,7 +348,8 @@ def _refuse_prose(menu: Menu, command: str, given: Arguments) -> None:
     most = _SELECTORS.get(command)
     if most is None or len(given.positional) <= most:
         return
-    if not given.named and not given.flags and all(isinstance(value, str) for value in given.positional):
+    words = [value for value in given.positional if isinstance(value, str) and "=" not in value]
+    if not given.named and not given.flags and words == given.positional:
         raise NotAMenuError
     # Elsewhere there are flags that are not known here.
     if menu.schema and menu.schema.strict:

@@ -25,7 +25,7 @@ _DEFAULTS = {
 _OF_STATE = frozenset(("active", "inactive", "running", "bound", "status", "gateway-status", "ecmp"))
 
 #: Regular expressions that are followed: nothing in them can be tried in more than one way.
-_SIMPLE_PATTERN = re.compile(r"\^?(?:[\w ,:;@%/!#&'=<>\"-]|\\[.\-/])*\$?")
+_SIMPLE_PATTERN = re.compile(r"\^?(?:[\w .,:;@%/!#&'=<>\"-]|\\[.\-/])*\$?")
 
 #: Comparisons in one file: more than any router's script makes, and some seconds at most.
 _MAX_COMPARISONS = 3_000_000
