@@ -77,7 +77,7 @@ def snapshot(namespace: NetworkNamespace) -> dict[str, str]:
     }
     with namespace.entered():
         for path in sorted(Path("/proc/sys/net").rglob("*")):
-            if path.is_file() and path.stat().st_mode & 0o400 and "neigh" not in path.parts:
+            if path.is_file() and path.stat().st_mode & 0o600 == 0o600 and "neigh" not in path.parts:
                 try:
                     found[str(path)] = path.read_text()
                 except OSError:  # some need an argument, or are written only

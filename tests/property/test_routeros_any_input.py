@@ -22,15 +22,19 @@ PATIENCE_S, PATIENCE_PER_CHARACTER_S = 1.0, 1e-4
 
 PIECES = st.sampled_from(
     [
-        "{", "}", "[", "]", "(", ")", '"', "\\", "\\\n", "\n", "\r\n", ";", "#", "$", "!", "=", ":", "/", ",", "~", "..",
-        " ", "\t", "\x00", "é", "\x85", "\u2028", "add ", "set ", "set 0 ", "remove 0", "disable ", "move 0 1", "unset 0 a",
-        "find ", "[find]", "[find comment=isp1]", "[ find a=b or (c~d) ]", ":if (1) do={", "} else={", ":local x ",
+        "{", "}", "[", "]", "(", ")", '"', "\\", "\\\n", "\n", "\r\n", ";", "#", "$", "!", "=", ":", "/", ",", "~",
+        "..", " ", "\t", "\x00", "é", "\x85", "\u2028", "add ", "set ", "set 0 ", "remove 0", "disable ", "move 0 1",
+        "unset 0 a", "find ", "[find]", "[find comment=isp1]", "[ find a=b or (c~d) ]", ":if (1) do={", "} else={",
+        ":local x ",
         ":foreach i in=[find] do={", "$x", '$"gateway-address"', "/ip firewall mangle\n", "/ip route\n", "/ip/route ",
-        "/interface list\n", "/interface ethernet\n", "/ip dhcp-client\n", "/routing rule ", "/nonsense x\n", "ip fi nat ",
-        "chain=prerouting ", "action=mark-connection ", "new-connection-mark=a ", "gateway=192.0.2.1 ", "comment=isp1 ",
-        "per-connection-classifier=\\\n    both-addresses:2/3 ", "place-before=0 ", "copy-from=0 ", "name=a ", "include=a ",
-        "interface=a ", "list=a ", 'script="/ip route set [find] gateway=\\$\\"gateway-address\\"" ', "prose, mostly ",
-        "\\41", '"\\C3\\A9"', "numbers=0 ", "disabled=yes ", "!comment ", "blackhole ", "fib ", "0,1 ", "99999999999999 ",
+        "/interface list\n", "/interface ethernet\n", "/ip dhcp-client\n", "/routing rule ", "/nonsense x\n",
+        "ip fi nat ", "chain=prerouting ", "action=mark-connection ", "new-connection-mark=a ", "gateway=192.0.2.1 ",
+        "comment=isp1 ",
+        "per-connection-classifier=\\\n    both-addresses:2/3 ", "place-before=0 ", "copy-from=0 ", "name=a ",
+        "include=a ", "interface=a ", "list=a ", 'script="/ip route set [find] gateway=\\$\\"gateway-address\\"" ',
+        "prose, mostly ",
+        "\\41", '"\\C3\\A9"', "numbers=0 ", "disabled=yes ", "!comment ", "blackhole ", "fib ", "0,1 ",
+        "99999999999999 ",
     ]
 )  # fmt: skip
 
@@ -53,9 +57,9 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 def check(source: bytes | str) -> Parsed:
-    started = time.perf_counter()
+    started = time.process_time()
     parsed = parse(source, "r.rsc")
-    taken = time.perf_counter() - started
+    taken = time.process_time() - started
     assert taken < PATIENCE_S + PATIENCE_PER_CHARACTER_S * len(source)
     lines = decode(source).split("\n")
     told = {finding.code for finding in parsed.findings}
@@ -95,8 +99,10 @@ def test_pieces_of_scripts_in_any_order(text: str) -> None:
     check("/ip route\nadd gateway=192.0.2.1\nadd gateway=192.0.2.2\n" + text)
 
 
-@given(st.recursive(st.just("x"), lambda inner: st.builds("{}{}{}".format, *[st.sampled_from(
-    ["{", "}", "[", "]", "(", ")", '"', ":if (1) do={", " }", "$[", "$(", "\n"])] * 2, inner), max_leaves=60))  # fmt: skip
+BRACKETS = st.sampled_from(["{", "}", "[", "]", "(", ")", '"', ":if (1) do={", " }", "$[", "$(", "\n", "x"])
+
+
+@given(st.lists(BRACKETS, max_size=60).map("".join))
 def test_nesting(text: str) -> None:
     check(text)
     check("/ip route add comment=" + text)
@@ -121,8 +127,9 @@ def test_reading_is_a_function_of_the_text(text: str) -> None:
     "line",
     [
         'add comment="\n', "add comment=[\n", "add script={ \n", 'add script="\n', "set [find a=b or c=d] distance=2\n",
-        "add comment=(]\n", "add comment=[find (((((((((((((\n", "{\n}\n", "a\n", "}\n", "/x\n", "/ip foo bar\n", "$a\n",
-        ":if (1) do={\n", 'add comment="$(\n', 'add comment="\\\n', "add comment=\\\n", "add chain=a place-before=0\n",
+        "add comment=(]\n", "add comment=[find (((((((((((((\n", "{\n}\n", "a\n", "}\n", "/x\n", "/ip foo bar\n",
+        "$a\n", ":if (1) do={\n", 'add comment="$(\n', 'add comment="\\\n', "add comment=\\\n",
+        "add chain=a place-before=0\n",
     ],
 )  # fmt: skip
 def test_time_grows_with_the_length_alone(line: str) -> None:
@@ -133,9 +140,9 @@ def test_time_grows_with_the_length_alone(line: str) -> None:
         text = "/ip route\n" + line * count
         best = 1e9
         for _ in range(2):
-            started = time.perf_counter()
+            started = time.process_time()
             parse(text)
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.process_time() - started)
         return best
 
     assert seconds(2 * lines) < 3.2 * seconds(lines) + 0.05
@@ -148,7 +155,7 @@ def test_twenty_thousand_lines_take_a_second_or_two() -> None:
         "per-connection-classifier=both-addresses:20/{1}"
     )
     text = "/ip firewall mangle\n" + "\n".join(rule.format(number, number % 20) for number in range(20_000))
-    started = time.perf_counter()
+    started = time.process_time()
     parsed = parse(text)
-    assert time.perf_counter() - started < 4  # half of that on an idle machine
+    assert time.process_time() - started < 4  # half of that on an idle machine
     assert len(parsed.router.mangle) == 20_000

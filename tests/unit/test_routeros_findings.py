@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evenflow.formats.routeros import Kind, Parsed, parse, parse_statements
+from evenflow.formats.routeros import Kind, Parsed, parse, parse_statements, parser
 from evenflow.formats.routeros.notes import TOLD_ONE_BY_ONE
 from evenflow.model.finding import Origin, Severity
 from evenflow.model.router import AcceptAction, Router
@@ -100,6 +100,7 @@ def test_prose_between_the_commands(line: str) -> None:
         ("set 0 1 chain=a", '"1" is no property'),
         ("add chain=a comment=" + "(" * 70 + ")" * 70, "nested too deep"),
         ("add " + "chain=a " * 1100, "more than 1000 arguments"),
+        ("new-connection-mark=a", "it belongs to the command above; put a \\ at the end"),
         ("/i firewall", "i stands for several things in /"),
         ("/ip firewall mangle [find]", "after /ip firewall mangle comes neither"),
     ],
@@ -160,7 +161,8 @@ def test_blocks_and_groups_that_are_nested_too_deep() -> None:
 
 
 def test_menus_without_bearing_are_told_of_once() -> None:
-    text = "/system identity\nset name=a\n/ip dns\nset servers=192.0.2.1\n/ip dns\nset servers=192.0.2.2\n/queue simple\nadd x=1\n"
+    text = "/system identity\nset name=a\n/ip dns\nset servers=192.0.2.1\n/ip dns\nset servers=192.0.2.2\n"
+    text += "/queue simple\nadd x=1\n"
     parsed = parse(text)
     assert codes(parsed) == [("info", "not-routing", 2)]
     assert parsed.findings[0].message.endswith(": /system identity; /ip dns; /queue simple")
@@ -189,6 +191,9 @@ def test_findings_come_in_the_order_of_lines() -> None:
     assert len(lines) >= 4
 
 
-def test_a_file_of_more_statements_than_any_router_has() -> None:
-    parsed = parse("/ip route\n" + "print\n" * 500_100)
+def test_a_file_of_more_statements_than_any_router_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "GIVE_UP_AFTER", 50)
+    monkeypatch.setattr(parser, "MAX_STATEMENTS", 100)
+    parsed = parse("/ip route\n" + "print\n" * 200)
+    assert len(parsed.statements) == 100
     assert [finding.code for finding in parsed.findings] == ["too-long"]

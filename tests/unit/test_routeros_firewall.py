@@ -83,10 +83,12 @@ def codes(parsed: Parsed) -> list[tuple[str, str]]:
         ("out-interface-list=!WAN", OutInterfaceList("WAN", negated=True)),
         ("src-address=10.0.0.1", AddressMatch(Direction.SOURCE, span("10.0.0.1", "10.0.0.1"))),
         ("src-address=10.0.0.7/24", AddressMatch(Direction.SOURCE, span("10.0.0.0", "10.0.0.255"))),
-        ("dst-address=!10.0.0.5-10.0.1.4", AddressMatch(Direction.DESTINATION, span("10.0.0.5", "10.0.1.4"), negated=True)),
+        ("dst-address=!10.0.0.5-10.0.1.4",
+         AddressMatch(Direction.DESTINATION, span("10.0.0.5", "10.0.1.4"), negated=True)),
         ("src-address-list=a", AddressListMatch(Direction.SOURCE, "a")),
         ("dst-address-list=!a", AddressListMatch(Direction.DESTINATION, "a", negated=True)),
-        ("dst-address-type=!local", AddressTypeMatch(Direction.DESTINATION, frozenset({AddressType.LOCAL}), negated=True)),
+        ("dst-address-type=!local",
+         AddressTypeMatch(Direction.DESTINATION, frozenset({AddressType.LOCAL}), negated=True)),
         ("src-address-type=local,broadcast",
          AddressTypeMatch(Direction.SOURCE, frozenset({AddressType.LOCAL, AddressType.BROADCAST}))),
         ("protocol=tcp", ProtocolMatch(6)),
@@ -176,7 +178,7 @@ def test_a_matcher_that_cannot_be_expressed_leaves_the_rule_out(matcher: str, me
     (finding,) = parsed.findings
     assert (finding.severity, finding.code, finding.where.line) == (Severity.ERROR, "unsupported-matcher", 2)
     assert finding.message.startswith(f"{matcher} can't be matched here")
-    assert parsed.router.mangle == parsed.router.nat == ()
+    assert (parsed.router.mangle, parsed.router.nat) == ((), ())
 
 
 @pytest.mark.parametrize("matcher", ["nth=2,1", "tcp-flags=syn"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +21,9 @@ from evenflow.model.router import (
     RoutingTable,
     RuleAction,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 V4_DEFAULT = ip_network("0.0.0.0/0")
 
@@ -48,8 +52,9 @@ def route(properties: str, menu: str = "/ip route") -> Route:
         ("192.0.2.1%ether1", (AddressGateway(ip_address("192.0.2.1"), "ether1"),)),
         ("192.0.2.1@main", (AddressGateway(ip_address("192.0.2.1"), None, "main"),)),
         ("192.0.2.1%ether1@isp1", (AddressGateway(ip_address("192.0.2.1"), "ether1", "isp1"),)),
-        ("192.0.2.1,ether2,192.0.2.1",
-         (AddressGateway(ip_address("192.0.2.1")), InterfaceGateway("ether2"), AddressGateway(ip_address("192.0.2.1")))),
+        ("192.0.2.1,ether2,192.0.2.2",
+         (AddressGateway(ip_address("192.0.2.1")), InterfaceGateway("ether2"),
+          AddressGateway(ip_address("192.0.2.2")))),
     ],
 )  # fmt: skip
 def test_gateways(given: str, gateways: object) -> None:
@@ -183,7 +188,8 @@ def test_a_table_is_not_made_twice() -> None:
         ("/routing rule add min-prefix=0 table=main", RouteRule(RuleAction.LOOKUP, "main", min_prefix=0)),
         ("/ip route rule add dst-address=10.0.0.0/8 table=main",
          RouteRule(RuleAction.LOOKUP, "main", destination=ip_network("10.0.0.0/8"), families=(Family.IPV4,))),
-        ("/ip route rule add routing-mark=a", RouteRule(RuleAction.LOOKUP, "main", routing_mark="a", families=(Family.IPV4,))),
+        ("/ip route rule add routing-mark=a",
+         RouteRule(RuleAction.LOOKUP, "main", routing_mark="a", families=(Family.IPV4,))),
     ],
 )  # fmt: skip
 def test_route_rules(text: str, rule: RouteRule) -> None:
@@ -288,14 +294,13 @@ def with_script(script: str, before: str = STATED) -> Parsed:
         ':foreach r in=[/ip route find comment=isp1] do={ /ip route set $r gateway=$"gateway-address" }',
         ':local name "isp1"\n:global gw\n:set gw $"gateway-address"\n/ip route set [find comment=$name] gateway=$gw',
         "/ip route set [find comment=isp1] gateway=$gateway-address",
-        ":local gw [/ip dhcp-client get [find interface=ether1] gateway]\n/ip route set [find comment=isp1] gateway=$gw",
-        '{ :if ($bound=1) do={ :if ([:len [/ip route find comment=isp1]] > 0) do={\n'
-        '/ip route set [find comment=isp1] gateway=$"gateway-address" } } else={ /ip route disable [find comment=isp1] } }',
+        ":local gw [/ip dhcp-client get 0 gateway]\n/ip route set [find comment=isp1] gateway=$gw",
+        '{:if (1) do={/ip route set [find comment=isp1] gateway=$"gateway-address"} else={/ip route disable 0}}',
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("braces", [False, True])
-def test_a_script_that_follows_the_gateway(script: str, braces: bool) -> None:
-    parsed = with_script("{" + script + "}" if braces else quoted(script))
+@pytest.mark.parametrize("written", [quoted, "{{{}}}".format])
+def test_a_script_that_follows_the_gateway(script: str, written: Callable[[str], str]) -> None:
+    parsed = with_script(written(script))
     first, second = parsed.router.routes
     assert first.gateways == FOLLOWED
     assert second.gateways == (AddressGateway(ip_address("192.0.2.2")),)

@@ -228,7 +228,8 @@ def test_comments() -> None:
 
 
 def test_scripting_statements_are_kept() -> None:
-    text = ':local x 5\n:foreach i in=[/ip route find] do={\n  /ip route set $i distance=2\n}\n:if ($x=1) do={:put "}"} else={}'
+    text = ":local x 5\n:foreach i in=[/ip route find] do={\n  /ip route set $i distance=2\n}\n"
+    text += ':if ($x=1) do={:put "}"} else={}'
     local, loop, condition = read(text)
     assert {each.kind for each in (local, loop, condition)} == {Kind.SCRIPT}
     assert (local.command, local.positional) == ("local", ("x", "5"))
@@ -256,7 +257,8 @@ def test_calls_and_bracketed_commands() -> None:
 
 
 def test_a_script_in_a_string_and_in_braces() -> None:
-    text = '/system script\nadd name=a source="/ip route\\r\\\n    \\n\\tset 0 distance=\\"1\\""\nadd name=b source={\n:put "}"\n}'
+    text = '/system script\nadd name=a source="/ip route\\r\\\n    \\n\\tset 0 distance=\\"1\\""\n'
+    text += 'add name=b source={\n:put "}"\n}'
     first, second = commands(text)
     assert first.get("source") == '/ip route\r\n\tset 0 distance="1"'
     assert second.get("source") == Code('{\n:put "}"\n}', 4)

@@ -36,6 +36,7 @@ _GAP = re.compile(r"[\s;]*")
 _COMMENT = re.compile(r"#[^\n]*(?:\n[^\S\n]*#[^\n]*)*")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?![^\s/;{}\\([$\"])")
 _PROMPT = re.compile(r"\[[\w.+-]+@[^\]\n]{1,80}\][ \t]*([^>\n]{0,80})>[ \t]*")
+_PROPERTY = re.compile(r"([a-z][a-z0-9-]*)=")
 _USUAL = re.compile(r"(add|set)(?=[ \t])")
 _VARIABLE_NAME = re.compile(r"[A-Za-z0-9_]+")
 
@@ -136,6 +137,7 @@ class Parser:
             return
         word = _WORD.match(scan.text, start)
         if word is None:
+            self._refuse_lost_property(start)
             raise NotAMenuError
         # In a menu, `set` is its command; elsewhere it sets a variable.
         script = COLONLESS.get(word[0]) if word[0] != "set" or not self._menu.path else None
@@ -145,6 +147,13 @@ class Parser:
             self._said_to(self._menu, line, slash=False)
         else:
             self._said_to(ROOT, line, slash=False)
+
+    def _refuse_lost_property(self, start: int) -> None:
+        """A property at the beginning of a line: a continuation whose backslash got lost, as on web pages."""
+        found = _PROPERTY.match(self._scan.text, start)
+        if found and self._menu.schema and found[1] in self._menu.schema.names:
+            what = "it belongs to the command above; put a \\ at the end of the line before"
+            raise MalformedError(what)
 
     def _said_to(self, base: Menu, line: int, *, slash: bool = True) -> None:
         """A path from `base`, with or without a command behind it; without `slash` it may be a sentence as well."""
