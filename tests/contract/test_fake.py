@@ -19,8 +19,8 @@ from evenflow.model.dataplane import (
     SetSysctl,
 )
 from evenflow.model.flow import Family
-from evenflow.model.nft import AddChain, AddTable
 from evenflow.model.router import RouteKind
+from evenflow.model.transaction import AddChain, AddTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

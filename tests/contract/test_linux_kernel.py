@@ -23,27 +23,14 @@ from evenflow.kernel.netlink import NetlinkSocket
 from evenflow.model.dataplane import AddRoute, AddRouteRule, FibHop, FibRoute, FibRule, NftTransaction, SetSysctl
 from evenflow.model.flow import Family
 from evenflow.model.machine import LinkAddress
-from evenflow.model.nft import (
-    AddChain,
-    AddElements,
-    AddRule,
-    AddSet,
-    AddTable,
-    Counter,
-    DeleteTable,
-    KeyType,
-    NftChain,
-    NftRule,
-    NftSet,
-    NftTable,
-    SetElement,
-)
+from evenflow.model.nft import Counter, KeyType, NftChain, NftRule, NftSet, NftTable, SetElement
 from evenflow.model.router import RouteKind
+from evenflow.model.transaction import AddChain, AddElements, AddRule, AddSet, AddTable, DeleteTable
 
 if TYPE_CHECKING:
     from contract.worlds import LinuxWorld
     from evenflow.model.machine import Machine
-    from evenflow.model.nft import NftOperation
+    from evenflow.model.transaction import NftOperation
 
 pytestmark = pytest.mark.kernel
 

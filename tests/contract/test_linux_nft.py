@@ -31,19 +31,12 @@ from evenflow.model.nft import (
     DROP,
     RETURN,
     Act,
-    AddChain,
-    AddElements,
-    AddRule,
-    AddSet,
-    AddTable,
     Bitwise,
     Cmp,
     CmpOp,
     Counter,
     Ct,
     CtKey,
-    DeleteElements,
-    DeleteTable,
     FibType,
     Hash,
     Hook,
@@ -55,7 +48,6 @@ from evenflow.model.nft import (
     MetaKey,
     MetaSet,
     NftChain,
-    NftOperation,
     NftRule,
     NftSet,
     NftTable,
@@ -68,6 +60,16 @@ from evenflow.model.nft import (
     jump,
 )
 from evenflow.model.router import RouteKind
+from evenflow.model.transaction import (
+    AddChain,
+    AddElements,
+    AddRule,
+    AddSet,
+    AddTable,
+    DeleteElements,
+    DeleteTable,
+    NftOperation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

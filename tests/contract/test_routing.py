@@ -25,8 +25,9 @@ from evenflow.model.dataplane import (
 )
 from evenflow.model.flow import Family, family_of
 from evenflow.model.machine import LinkAddress
-from evenflow.model.nft import AddElements, AddSet, AddTable, NftTable
+from evenflow.model.nft import NftTable
 from evenflow.model.router import RouteKind
+from evenflow.model.transaction import AddElements, AddSet, AddTable
 
 if TYPE_CHECKING:
     from contract.worlds import World

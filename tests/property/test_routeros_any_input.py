@@ -17,7 +17,7 @@ SEED = (Path(__file__).parents[2] / "examples" / "seed.rsc").read_text()
 #: What a line may have and still say nothing.
 SAYS_NOTHING = " \t\v\f;\\"
 
-#: Seconds that any input may take, and seconds per character beyond: ten times what this machine needs.
+#: Seconds that any input may take (which is why hypothesis sets no deadline here), and seconds per character beyond: ten times what this machine needs.
 PATIENCE_S, PATIENCE_PER_CHARACTER_S = 1.0, 1e-4
 
 PIECES = st.sampled_from(
@@ -76,23 +76,25 @@ def check(source: bytes | str) -> Parsed:
     return parsed
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes(source: bytes) -> None:
     check(source)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_random_text(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(mutated())
 def test_the_seed_mutated(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_pieces_of_scripts_in_any_order(text: str) -> None:
     check(text)
@@ -102,12 +104,14 @@ def test_pieces_of_scripts_in_any_order(text: str) -> None:
 BRACKETS = st.sampled_from(["{", "}", "[", "]", "(", ")", '"', ":if (1) do={", " }", "$[", "$(", "\n", "x"])
 
 
+@settings(deadline=None)
 @given(st.lists(BRACKETS, max_size=60).map("".join))
 def test_nesting(text: str) -> None:
     check(text)
     check("/ip route add comment=" + text)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 20_000),
     st.sampled_from(["{", "[", "(", '"', "$(", "$[", '"$(', ":if (1) do={", "{ ", "{\n", "do={"]),
@@ -117,6 +121,7 @@ def test_nesting_without_end(depth: int, opening: str) -> None:
     check("/ip route\n" + opening * depth)
 
 
+@settings(deadline=None)
 @given(mutated())
 def test_reading_is_a_function_of_the_text(text: str) -> None:
     assert parse(text, "a") == parse(text, "a")

@@ -20,7 +20,8 @@ from evenflow.model.dataplane import (
     Plan,
     SetSysctl,
 )
-from evenflow.model.nft import (
+from evenflow.model.nft import NftSet, NftTable
+from evenflow.model.transaction import (
     AddChain,
     AddElements,
     AddRule,
@@ -31,15 +32,14 @@ from evenflow.model.nft import (
     DeleteSet,
     DeleteTable,
     FlushChain,
-    NftSet,
-    NftTable,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from evenflow.model.dataplane import FibRoute, FibRule, Operation
-    from evenflow.model.nft import NftChain, NftOperation, SetElement
+    from evenflow.model.nft import NftChain, SetElement
+    from evenflow.model.transaction import NftOperation
 
 EMPTY = Dataplane()
 

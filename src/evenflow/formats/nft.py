@@ -10,11 +10,12 @@ import struct
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from evenflow.model import nft
+from evenflow.model import nft, transaction
 from evenflow.model.dataplane import TABLE_NAME
 
 if TYPE_CHECKING:
-    from evenflow.model.nft import Expression, NftOperation, NftRule, NftSet, SetElement, Verdict
+    from evenflow.model.nft import Expression, NftRule, NftSet, SetElement, Verdict
+    from evenflow.model.transaction import NftOperation
 
 _PAYLOADS = {
     (nft.PayloadBase.NETWORK, 12, 4): "ip saddr",
@@ -42,26 +43,26 @@ _OPERATORS = {
 def render_operation(operation: NftOperation) -> str:
     """One operation of a transaction as the command of nft(8) that would do it."""
     match operation:
-        case nft.AddTable():
+        case transaction.AddTable():
             return f"add table inet {TABLE_NAME}"
-        case nft.DeleteTable():
+        case transaction.DeleteTable():
             return f"delete table inet {TABLE_NAME}"
-        case nft.AddChain(name, hook):
+        case transaction.AddChain(name, hook):
             return f"add chain inet {TABLE_NAME} {name}{_hook(hook)}"
-        case nft.FlushChain(name):
+        case transaction.FlushChain(name):
             return f"flush chain inet {TABLE_NAME} {name}"
-        case nft.DeleteChain(name):
+        case transaction.DeleteChain(name):
             return f"delete chain inet {TABLE_NAME} {name}"
-        case nft.AddRule(chain, rule):
+        case transaction.AddRule(chain, rule):
             return f"add rule inet {TABLE_NAME} {chain} {render_rule(rule)}"
-        case nft.AddSet(declaration):
+        case transaction.AddSet(declaration):
             kind = "map" if declaration.verdicts else "set"
             return f"add {kind} inet {TABLE_NAME} {declaration.name} {{ {_declared(declaration)} }}"
-        case nft.DeleteSet(name):
+        case transaction.DeleteSet(name):
             return f"delete set inet {TABLE_NAME} {name}"
-        case nft.AddElements(name, elements):
+        case transaction.AddElements(name, elements):
             return f"add element inet {TABLE_NAME} {name} {_elements(elements)}"
-        case nft.DeleteElements(name, elements):
+        case transaction.DeleteElements(name, elements):
             return f"delete element inet {TABLE_NAME} {name} {_elements(elements)}"
 
 

@@ -13,8 +13,8 @@ from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.kernel.fake_rule import check_rule
 from evenflow.kernel.nft_objects import MAX_ELEMENT_COMMENT_BYTES, MAX_RULE_COMMENT_BYTES
 from evenflow.kernel.nftables import describe
-from evenflow.model.nft import (
-    Act,
+from evenflow.model.nft import Act, Lookup, NftChain, NftTable, VerdictCode
+from evenflow.model.transaction import (
     AddChain,
     AddElements,
     AddRule,
@@ -25,16 +25,13 @@ from evenflow.model.nft import (
     DeleteSet,
     DeleteTable,
     FlushChain,
-    Lookup,
-    NftChain,
-    NftTable,
-    VerdictCode,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from evenflow.model.nft import Hook, NftOperation, NftRule, NftSet, SetElement, Verdict
+    from evenflow.model.nft import Hook, NftRule, NftSet, SetElement, Verdict
+    from evenflow.model.transaction import NftOperation
 
 #: NFT_JUMP_STACK_SIZE: chains within chains.
 _DEPTH: Final = 16

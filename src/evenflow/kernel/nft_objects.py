@@ -36,7 +36,8 @@ from evenflow.kernel.nft_codec import (
     verdict,
 )
 from evenflow.model.dataplane import TABLE_NAME
-from evenflow.model.nft import (
+from evenflow.model.nft import Hook, KeyType, NftChain, NftRule, NftSet, SetElement
+from evenflow.model.transaction import (
     AddChain,
     AddElements,
     AddRule,
@@ -47,13 +48,7 @@ from evenflow.model.nft import (
     DeleteSet,
     DeleteTable,
     FlushChain,
-    Hook,
-    KeyType,
-    NftChain,
     NftOperation,
-    NftRule,
-    NftSet,
-    SetElement,
 )
 
 if TYPE_CHECKING:

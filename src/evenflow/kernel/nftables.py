@@ -16,7 +16,8 @@ from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.kernel import nft_objects as objects
 from evenflow.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket, Request, asking, by_kind, text
 from evenflow.model.dataplane import TABLE_NAME
-from evenflow.model.nft import (
+from evenflow.model.nft import NftChain, NftTable
+from evenflow.model.transaction import (
     AddChain,
     AddElements,
     AddRule,
@@ -27,13 +28,12 @@ from evenflow.model.nft import (
     DeleteSet,
     DeleteTable,
     FlushChain,
-    NftChain,
-    NftTable,
 )
 
 if TYPE_CHECKING:
     from evenflow.model.dataplane import NftTransaction
-    from evenflow.model.nft import NftOperation, NftSet, SetElement, Verdict
+    from evenflow.model.nft import NftSet, SetElement, Verdict
+    from evenflow.model.transaction import NftOperation
 
 #: How often a whole table is read anew because somebody changed some nft table meanwhile.
 _READ_TRIES = 50

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from evenflow.model.flow import Address, Family, Network
-    from evenflow.model.nft import NftOperation, NftTable
+    from evenflow.model.nft import NftTable
+    from evenflow.model.transaction import NftOperation
 
 # --- what is ours ------------------------------------------------------------------------------------------------
 
