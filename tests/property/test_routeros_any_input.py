@@ -17,7 +17,8 @@ SEED = (Path(__file__).parents[2] / "examples" / "seed.rsc").read_text()
 #: What a line may have and still say nothing.
 SAYS_NOTHING = " \t\v\f;\\"
 
-#: Seconds that any input may take (which is why hypothesis sets no deadline here), and seconds per character beyond: ten times what this machine needs.
+#: Processor seconds that any input may take, and seconds per character beyond: ten times what a small machine needs.
+#: This stands for the deadline of hypothesis, which also counts what other programs take.
 PATIENCE_S, PATIENCE_PER_CHARACTER_S = 1.0, 1e-4
 
 PIECES = st.sampled_from(
