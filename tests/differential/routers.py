@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 from differential.bench import FAR_MAC, INTERFACES, LANS, SERVER_PORTS, WANS
 from evenflow.core.addresses import range_of
 from evenflow.model.flow import GRE, ICMP, ICMPV6, TCP, UDP, ConnectionState, Family, Packet
-from evenflow.model.router import (
-    BUILT_IN_CHAINS,
-    AcceptAction,
-    AddressGateway,
-    AddressList,
+from evenflow.model.matcher import (
     AddressListMatch,
     AddressMatch,
     AddressType,
@@ -22,19 +18,27 @@ from evenflow.model.router import (
     Direction,
     InInterface,
     InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterface,
+    PccMatch,
+    PortMatch,
+    ProtocolMatch,
+    SourceMacMatch,
+    StateMatch,
+)
+from evenflow.model.router import (
+    BUILT_IN_CHAINS,
+    AcceptAction,
+    AddressGateway,
+    AddressList,
     InterfaceGateway,
     InterfaceList,
     JumpAction,
     MangleRule,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     Masquerade,
     NatRule,
-    OutInterface,
-    PccMatch,
-    PortMatch,
-    ProtocolMatch,
     ReturnAction,
     Route,
     RouteKind,
@@ -42,9 +46,7 @@ from evenflow.model.router import (
     RouteRule,
     RoutingTable,
     RuleAction,
-    SourceMacMatch,
     SpreadAction,
-    StateMatch,
 )
 
 if TYPE_CHECKING:

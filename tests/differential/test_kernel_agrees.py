@@ -16,7 +16,7 @@ from evenflow.core.trace import Tracer
 from evenflow.kernel.reconcile import carry_out, look_ahead, look_at_down
 from evenflow.model.dataplane import PACKET_MARK_SHIFT, Dataplane
 from evenflow.model.flow import TCP, UDP, ConnectionState, Packet
-from evenflow.model.router import MarkKind
+from evenflow.model.matcher import MarkKind
 from evenflow.model.trace import Disposition, Trace
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from differential.routers import Draw
 from differential.worlds import MACHINE
 from evenflow.core.fold import fold, unfold
 from evenflow.core.trace import Tracer
-from evenflow.model.router import Classifier, MangleRule, MarkAction, MarkKind, PccMatch, Router, SpreadAction
+from evenflow.model.matcher import Classifier, MarkKind, PccMatch
+from evenflow.model.router import MangleRule, MarkAction, Router, SpreadAction
 
 if TYPE_CHECKING:
     from evenflow.model.trace import Trace

@@ -15,8 +15,9 @@ from evenflow.core.lower import lower
 from evenflow.core.numbering import number_router
 from evenflow.core.uplinks import uplinks
 from evenflow.model.finding import Severity
+from evenflow.model.matcher import Classifier
 from evenflow.model.policy import Balance, LastResort, Policy, Uplink
-from evenflow.model.router import MAIN_TABLE, Classifier, SpreadAction
+from evenflow.model.router import MAIN_TABLE, SpreadAction
 
 GATEWAYS = st.sampled_from([(), (IPv4Address("192.0.2.1"),), (IPv4Address("192.0.2.1"), IPv6Address("fe80::1"))])
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from evenflow.formats.policy import parse, render
 from evenflow.formats.policy.values import bandwidth, bandwidth_text
 from evenflow.model.finding import NOWHERE, Severity
+from evenflow.model.matcher import Classifier
 from evenflow.model.policy import Balance, LastResort, Policy, Uplink
-from evenflow.model.router import Classifier
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address

@@ -16,26 +16,28 @@ from evenflow.core.lower import lower
 from evenflow.formats.policy import parse
 from evenflow.model.finding import Origin, Severity
 from evenflow.model.flow import TCP, UDP, Family
-from evenflow.model.router import (
-    AddressGateway,
-    AddressList,
+from evenflow.model.matcher import (
     AddressListMatch,
     Classifier,
     Direction,
     InInterface,
     InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterfaceList,
+    PccMatch,
+    ProtocolMatch,
+)
+from evenflow.model.router import (
+    AddressGateway,
+    AddressList,
     Interface,
     InterfaceGateway,
     InterfaceList,
     JumpAction,
     MangleRule,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     NatRule,
-    OutInterfaceList,
-    PccMatch,
-    ProtocolMatch,
     Redirect,
     Route,
     Router,
@@ -47,7 +49,8 @@ from evenflow.model.router import (
 
 if TYPE_CHECKING:
     from evenflow.model.finding import Finding
-    from evenflow.model.router import MangleAction, Matcher
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import MangleAction
 
 SEED = Path(__file__).parents[2] / "examples" / "seed.toml"
 V4 = Family.IPV4.any_network

@@ -15,26 +15,29 @@ from evenflow.formats.policy import parse
 from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute
 from evenflow.model.flow import TCP, UDP, ConnectionState, Family, Packet
 from evenflow.model.machine import Link, LinkAddress, Machine
-from evenflow.model.policy import LastResort, Policy
-from evenflow.model.router import (
-    AddressGateway,
+from evenflow.model.matcher import (
     AddressType,
     AddressTypeMatch,
-    CheckGateway,
     Classifier,
     Direction,
     InInterface,
     InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterface,
+    PccMatch,
+    StateMatch,
+)
+from evenflow.model.policy import LastResort, Policy
+from evenflow.model.router import (
+    AddressGateway,
+    CheckGateway,
     InterfaceGateway,
     LearnedGateway,
     MangleRule,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     Masquerade,
     NatRule,
-    OutInterface,
-    PccMatch,
     Route,
     RouteKind,
     Router,
@@ -42,7 +45,6 @@ from evenflow.model.router import (
     RuleAction,
     RuleStage,
     SpreadAction,
-    StateMatch,
 )
 from evenflow.model.trace import Disposition, Trace
 

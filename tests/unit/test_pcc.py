@@ -6,7 +6,7 @@ import pytest
 
 from evenflow.core.pcc import classify, jhash, key_length_bytes, key_of, scale
 from evenflow.model.flow import GRE, ICMP, TCP, Family, Packet
-from evenflow.model.router import Classifier
+from evenflow.model.matcher import Classifier
 
 FOUR = Packet(ip_address("10.0.0.1"), ip_address("8.8.4.4"), TCP, 0x1234, 443)
 SIX = Packet(ip_address("2001:db8::1"), ip_address("2001:db8::2"), TCP, 0x1234, 443)

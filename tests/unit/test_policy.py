@@ -9,8 +9,8 @@ import pytest
 
 from evenflow.formats.policy import parse, render
 from evenflow.model.finding import Severity
+from evenflow.model.matcher import Classifier
 from evenflow.model.policy import LastResort, Policy
-from evenflow.model.router import Classifier
 
 SEED = Path(__file__).parents[2] / "examples" / "seed.toml"
 

@@ -9,38 +9,40 @@ import pytest
 from evenflow.formats.routeros import Parsed, parse
 from evenflow.model.finding import Origin, Severity
 from evenflow.model.flow import ConnectionState, Family
-from evenflow.model.router import (
-    AcceptAction,
-    AddressList,
+from evenflow.model.matcher import (
     AddressListMatch,
     AddressMatch,
     AddressRange,
     AddressType,
     AddressTypeMatch,
     Classifier,
-    DestinationNat,
     Direction,
     InInterface,
     InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterface,
+    OutInterfaceList,
+    PccMatch,
+    PortMatch,
+    ProtocolMatch,
+    SourceMacMatch,
+    StateMatch,
+)
+from evenflow.model.router import (
+    AcceptAction,
+    AddressList,
+    DestinationNat,
     InterfaceList,
     JumpAction,
     MangleRule,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     Masquerade,
     NatRule,
-    OutInterface,
-    OutInterfaceList,
     PassthroughAction,
-    PccMatch,
-    PortMatch,
-    ProtocolMatch,
     Redirect,
     ReturnAction,
-    SourceMacMatch,
     SourceNat,
-    StateMatch,
 )
 
 
@@ -354,3 +356,10 @@ def test_fasttrack_without_a_connection_mark_is_told_of() -> None:
     assert codes(parse(f"{rule} connection-mark=no-mark\n{mark}")) == [("info", "not-routing")]
     assert codes(parse(f"{rule} disabled=yes\n{mark}")) == [("info", "not-routing")]
     assert codes(parse(rule)) == [("info", "not-routing")]
+
+
+@pytest.mark.parametrize("action", ["masquerade", "src-nat to-addresses=192.0.2.1"])
+def test_source_ports_that_are_not_kept_are_told_of(action: str) -> None:
+    parsed = parse(f"/ip firewall nat add chain=srcnat action={action} protocol=tcp to-ports=1000-2000")
+    assert [finding.code for finding in parsed.findings] == ["unsupported-property"]
+    assert len(parsed.router.nat) == 1

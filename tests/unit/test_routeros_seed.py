@@ -8,31 +8,33 @@ from pathlib import Path
 from evenflow.formats.routeros import Kind, parse
 from evenflow.model.finding import Finding, Origin, Severity
 from evenflow.model.flow import ConnectionState, Family
-from evenflow.model.router import (
+from evenflow.model.matcher import (
     AddressType,
     AddressTypeMatch,
-    CheckGateway,
     Classifier,
     Direction,
-    Gateway,
     InInterface,
+    MarkKind,
+    MarkMatch,
+    Matcher,
+    OutInterface,
+    PccMatch,
+    StateMatch,
+)
+from evenflow.model.router import (
+    CheckGateway,
+    Gateway,
     Interface,
     InterfaceGateway,
     LearnedGateway,
     MangleAction,
     MangleRule,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     Masquerade,
-    Matcher,
     NatRule,
-    OutInterface,
-    PccMatch,
     Route,
     Router,
     RoutingTable,
-    StateMatch,
 )
 
 SEED = Path(__file__).parents[2] / "examples" / "seed.rsc"

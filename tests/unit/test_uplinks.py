@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING
 from evenflow.core.uplinks import interface_of, uplinks
 from evenflow.model.finding import Origin
 from evenflow.model.flow import Family
+from evenflow.model.matcher import Classifier, InInterface, MarkKind, MarkMatch, PccMatch, ProtocolMatch
 from evenflow.model.router import (
     AddressGateway,
-    Classifier,
-    InInterface,
     Interface,
     InterfaceGateway,
     JumpAction,
     LearnedGateway,
     MangleRule,
     MarkAction,
-    MarkKind,
-    MarkMatch,
-    PccMatch,
-    ProtocolMatch,
     Route,
     RouteKind,
     Router,
@@ -34,7 +29,8 @@ from evenflow.model.router import (
 )
 
 if TYPE_CHECKING:
-    from evenflow.model.router import Gateway, Matcher
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import Gateway
 
 V4 = Family.IPV4.any_network
 CONNECTION, ROUTING, PACKET = MarkKind.CONNECTION, MarkKind.ROUTING, MarkKind.PACKET

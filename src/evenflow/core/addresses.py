@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from evenflow.model.flow import Family, family_of
-from evenflow.model.router import AddressRange, AddressType
+from evenflow.model.matcher import AddressRange, AddressType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.pcc import MODULUS_LIMIT
-from evenflow.model.router import MangleRule, MarkAction, MarkKind, PccMatch, SpreadAction
+from evenflow.model.matcher import MarkKind, PccMatch
+from evenflow.model.router import MangleRule, MarkAction, SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from evenflow.model.router import Matcher, Router
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import Router
 
 
 def fold(router: Router) -> Router:

@@ -19,26 +19,29 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.buckets import home
 from evenflow.model.flow import BOTH_FAMILIES, ConnectionState, family_of
+from evenflow.model.matcher import (
+    AddressType,
+    AddressTypeMatch,
+    Direction,
+    InInterface,
+    InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterface,
+    StateMatch,
+)
 from evenflow.model.policy import LastResort
 from evenflow.model.router import (
     MAIN_TABLE,
     AddressGateway,
-    AddressType,
-    AddressTypeMatch,
     CheckGateway,
-    Direction,
-    InInterface,
-    InInterfaceList,
     Interface,
     InterfaceList,
     LearnedGateway,
     MangleRule,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     Masquerade,
     NatRule,
-    OutInterface,
     Route,
     RouteKind,
     Router,
@@ -47,7 +50,6 @@ from evenflow.model.router import (
     RuleAction,
     RuleStage,
     SpreadAction,
-    StateMatch,
 )
 
 if TYPE_CHECKING:
@@ -55,8 +57,9 @@ if TYPE_CHECKING:
 
     from evenflow.model.finding import Origin
     from evenflow.model.flow import Family
+    from evenflow.model.matcher import Matcher
     from evenflow.model.policy import Policy, Uplink
-    from evenflow.model.router import Gateway, Matcher
+    from evenflow.model.router import Gateway
 
 #: The table that the machine falls back to when main has no default. The star keeps it from any uplink's name.
 FALLBACK_TABLE_NAME = "*fallback"

@@ -10,22 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.core.matching import holds
-from evenflow.model.router import (
-    AcceptAction,
-    JumpAction,
-    MarkAction,
-    MarkKind,
-    PccMatch,
-    ReturnAction,
-    SpreadAction,
-)
+from evenflow.model.matcher import MarkKind, PccMatch
+from evenflow.model.router import AcceptAction, JumpAction, MarkAction, ReturnAction, SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from evenflow.core.matching import Sight, Surroundings
     from evenflow.model.flow import Family, Packet
-    from evenflow.model.router import MangleRule, Matcher
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import MangleRule
 
 #: Chains deep that nf_tables follows jumps (NFT_JUMP_STACK_SIZE).
 JUMP_DEPTH = 16

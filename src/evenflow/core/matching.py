@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from evenflow.core.addresses import contains, type_of
 from evenflow.core.pcc import classify, moduli
 from evenflow.model.machine import Machine
-from evenflow.model.router import (
+from evenflow.model.matcher import (
     AddressListMatch,
     AddressMatch,
     AddressTypeMatch,
@@ -27,7 +27,6 @@ from evenflow.model.router import (
     PccMatch,
     PortMatch,
     ProtocolMatch,
-    Router,
     SourceMacMatch,
     StateMatch,
 )
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from evenflow.model.flow import Address, Packet
-    from evenflow.model.router import AddressRange, Classifier, Matcher
+    from evenflow.model.matcher import AddressRange, Classifier, Matcher
+    from evenflow.model.router import Router
 
 
 class Unknown(enum.Enum):

@@ -19,7 +19,8 @@ from evenflow.model.dataplane import (
     ROUTING_MARK_MASK,
     TABLE_BASE,
 )
-from evenflow.model.router import MAIN_TABLE, MarkAction, MarkKind, MarkMatch, SpreadAction
+from evenflow.model.matcher import MarkKind, MarkMatch
+from evenflow.model.router import MAIN_TABLE, MarkAction, SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

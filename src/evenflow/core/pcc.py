@@ -16,13 +16,15 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from evenflow.model.router import PccMatch, SpreadAction
+from evenflow.model.matcher import PccMatch
+from evenflow.model.router import SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evenflow.model.flow import Family, Packet
-    from evenflow.model.router import Classifier, MangleRule, Router
+    from evenflow.model.matcher import Classifier
+    from evenflow.model.router import MangleRule, Router
 
 _MASK = 0xFFFF_FFFF
 

@@ -24,12 +24,12 @@ from evenflow.model.dataplane import (
 )
 from evenflow.model.finding import Finding, Origin, error
 from evenflow.model.flow import BOTH_FAMILIES, Family, family_of
+from evenflow.model.matcher import MarkKind
 from evenflow.model.router import (
     MAIN_TABLE,
     AddressGateway,
     InterfaceGateway,
     LearnedGateway,
-    MarkKind,
     RouteKind,
     RuleAction,
     RuleStage,

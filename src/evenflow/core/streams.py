@@ -13,12 +13,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from evenflow.core.pcc import MODULUS_LIMIT
-from evenflow.model.router import MarkAction, MarkKind, MarkMatch, PccMatch, SpreadAction
+from evenflow.model.matcher import MarkKind, MarkMatch, PccMatch
+from evenflow.model.router import MarkAction, SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from evenflow.model.router import Classifier, MangleRule, Matcher, Router
+    from evenflow.model.matcher import Classifier, Matcher
+    from evenflow.model.router import MangleRule, Router
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,8 @@ from evenflow.core.numbering import Numbers, number_router
 from evenflow.core.routing import resolve
 from evenflow.model.dataplane import MAIN_TABLE_NUMBER, PACKET_MARK_SHIFT
 from evenflow.model.flow import ConnectionState, Family
-from evenflow.model.router import (
-    MAIN_TABLE,
-    AddressType,
-    DestinationNat,
-    MarkKind,
-    Masquerade,
-    Redirect,
-    SourceNat,
-)
+from evenflow.model.matcher import AddressType, MarkKind
+from evenflow.model.router import MAIN_TABLE, DestinationNat, Masquerade, Redirect, SourceNat
 from evenflow.model.trace import Disposition, Step, Trace
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from evenflow.core.streams import stream_groups
+from evenflow.model.matcher import MarkKind, MarkMatch
 from evenflow.model.router import (
     MAIN_TABLE,
     AddressGateway,
@@ -15,8 +16,6 @@ from evenflow.model.router import (
     JumpAction,
     LearnedGateway,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     RouteKind,
     RuleStage,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evenflow.model.finding import NOWHERE, Origin
-from evenflow.model.router import Classifier
+from evenflow.model.matcher import Classifier
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address

@@ -19,6 +19,24 @@ from evenflow.core.matching import ALL_INTERFACES
 from evenflow.core.pcc import jhash, key_length_bytes, scale
 from evenflow.model.dataplane import CONNECTION_MARK_MASK, PACKET_MARK_MASK, PACKET_MARK_SHIFT, ROUTING_MARK_MASK
 from evenflow.model.flow import PORT_PROTOCOLS, ConnectionState, Family, family_of
+from evenflow.model.matcher import (
+    AddressListMatch,
+    AddressMatch,
+    AddressType,
+    AddressTypeMatch,
+    Direction,
+    InInterface,
+    InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterface,
+    OutInterfaceList,
+    PccMatch,
+    PortMatch,
+    ProtocolMatch,
+    SourceMacMatch,
+    StateMatch,
+)
 from evenflow.model.nft import (
     Bitwise,
     Cmp,
@@ -38,31 +56,13 @@ from evenflow.model.nft import (
     Range,
     SetElement,
 )
-from evenflow.model.router import (
-    AddressListMatch,
-    AddressMatch,
-    AddressType,
-    AddressTypeMatch,
-    Direction,
-    InInterface,
-    InInterfaceList,
-    MarkKind,
-    MarkMatch,
-    OutInterface,
-    OutInterfaceList,
-    PccMatch,
-    PortMatch,
-    ProtocolMatch,
-    SourceMacMatch,
-    StateMatch,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from evenflow.core.matching import Surroundings
     from evenflow.core.numbering import Numbers
-    from evenflow.model.router import AddressRange, Classifier, Matcher
+    from evenflow.model.matcher import AddressRange, Classifier, Matcher
 
 Condition = tuple[Expression, ...]
 #: Alternatives: () never holds, ((),) always does.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import MARK_MASKS, Condition, mark_bits, safe_name, word
+from evenflow.model.matcher import MarkKind
 from evenflow.model.nft import (
     ACCEPT,
     Act,
@@ -26,7 +27,6 @@ from evenflow.model.nft import (
     Verdict,
     goto,
 )
-from evenflow.model.router import MarkKind
 
 if TYPE_CHECKING:
     from evenflow.core.numbering import Numbers

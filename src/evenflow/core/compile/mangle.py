@@ -18,6 +18,7 @@ from evenflow.core.compile.runs import run_at
 from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain, without_misses
 from evenflow.core.matching import SOME_MARK, Sight, Surroundings, Unknown
 from evenflow.model.flow import BOTH_FAMILIES, Family
+from evenflow.model.matcher import InInterface, InInterfaceList, MarkKind, MarkMatch
 from evenflow.model.nft import (
     ACCEPT,
     RETURN,
@@ -38,12 +39,8 @@ from evenflow.model.nft import (
 from evenflow.model.router import (
     BUILT_IN_CHAINS,
     AcceptAction,
-    InInterface,
-    InInterfaceList,
     JumpAction,
     MarkAction,
-    MarkKind,
-    MarkMatch,
     PassthroughAction,
     ReturnAction,
     SpreadAction,

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from evenflow.core.compile.effects import Chains
     from evenflow.core.matching import Surroundings
     from evenflow.core.numbering import Numbers
+    from evenflow.model.matcher import AddressRange
     from evenflow.model.nft import Expression
-    from evenflow.model.router import AddressRange, NatRule
+    from evenflow.model.router import NatRule
 
 #: Linux's own priorities for NAT (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC); others' chains there run in their turn.
 _HOOKS = {"dstnat": Hook("nat", "prerouting", -100), "srcnat": Hook("nat", "postrouting", 100)}

@@ -9,20 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenflow.model.router import (
-    AcceptAction,
-    InInterface,
-    JumpAction,
-    MarkAction,
-    MarkMatch,
-    OutInterface,
-    ReturnAction,
-)
+from evenflow.model.matcher import InInterface, MarkMatch, OutInterface
+from evenflow.model.router import AcceptAction, JumpAction, MarkAction, ReturnAction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evenflow.model.router import MangleRule, Matcher
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import MangleRule
 
 #: What the rules of a run differ in.
 Dimension = MarkMatch | InInterface | OutInterface

@@ -16,13 +16,14 @@ from evenflow.core.streams import (
     values_of,
 )
 from evenflow.model.finding import Finding, warning
-from evenflow.model.router import InInterface, InInterfaceList
+from evenflow.model.matcher import InInterface, InInterfaceList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evenflow.core.streams import StreamGroup
-    from evenflow.model.router import MangleRule, Matcher, Router
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import MangleRule, Router
 
 #: How many remainders a message names.
 _NAMED = 5

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evenflow.model.finding import Origin
-    from evenflow.model.router import Matcher, Router
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import Router
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.lint.conditions import conditions
 from evenflow.model.finding import Finding, info, warning
-from evenflow.model.router import AddressListMatch, InInterfaceList, OutInterfaceList
+from evenflow.model.matcher import AddressListMatch, InInterfaceList, OutInterfaceList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

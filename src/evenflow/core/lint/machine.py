@@ -10,14 +10,16 @@ from evenflow.core.routing import resolve_gateway
 from evenflow.core.uplinks import interface_of
 from evenflow.model.finding import Finding, error
 from evenflow.model.flow import Family, family_of
-from evenflow.model.router import AddressGateway, InInterface, InInterfaceList, OutInterface, OutInterfaceList
+from evenflow.model.matcher import InInterface, InInterfaceList, OutInterface, OutInterfaceList
+from evenflow.model.router import AddressGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evenflow.model.finding import Origin
     from evenflow.model.machine import LinkAddress, Machine
-    from evenflow.model.router import Matcher, Router
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import Router
 
 _LOOPBACK = "lo"
 

@@ -8,14 +8,16 @@ from evenflow.core.lint.conditions import conditions
 from evenflow.core.streams import stream_groups
 from evenflow.core.uplinks import table_of
 from evenflow.model.finding import Finding, error, warning
-from evenflow.model.router import MAIN_TABLE, JumpAction, MarkAction, MarkKind, MarkMatch, PccMatch, SpreadAction
+from evenflow.model.matcher import MarkKind, MarkMatch, PccMatch
+from evenflow.model.router import MAIN_TABLE, JumpAction, MarkAction, SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evenflow.core.streams import StreamGroup
     from evenflow.model.finding import Origin
-    from evenflow.model.router import MangleRule, Matcher, Router
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import MangleRule, Router
 
 
 def mark_findings(router: Router) -> Iterator[Finding]:

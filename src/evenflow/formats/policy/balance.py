@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.policy.document import Table
 from evenflow.formats.policy.weights import weights_by_bandwidth
+from evenflow.model.matcher import Classifier
 from evenflow.model.policy import Balance, LastResort
-from evenflow.model.router import Classifier
 
 if TYPE_CHECKING:
     import enum

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evenflow.formats.routeros.items import Items
     from evenflow.formats.routeros.notes import Notes
     from evenflow.model.finding import Origin
-    from evenflow.model.router import AddressRange
+    from evenflow.model.matcher import AddressRange
 
 _MENUS = ((Family.IPV4, ("ip", "firewall", "address-list")), (Family.IPV6, ("ipv6", "firewall", "address-list")))
 

@@ -10,23 +10,16 @@ from evenflow.formats.routeros.reading import Reading
 from evenflow.formats.routeros.values import yes_or_no
 from evenflow.model.finding import Severity
 from evenflow.model.flow import Family
-from evenflow.model.router import (
-    AcceptAction,
-    JumpAction,
-    MangleRule,
-    MarkAction,
-    MarkKind,
-    PassthroughAction,
-    PccMatch,
-    ReturnAction,
-)
+from evenflow.model.matcher import MarkKind, PccMatch
+from evenflow.model.router import AcceptAction, JumpAction, MangleRule, MarkAction, PassthroughAction, ReturnAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evenflow.formats.routeros.items import Item
     from evenflow.formats.routeros.notes import Notes
-    from evenflow.model.router import MangleAction, Matcher
+    from evenflow.model.matcher import Matcher
+    from evenflow.model.router import MangleAction
 
 _MARKS = {
     "mark-connection": (MarkKind.CONNECTION, "new-connection-mark"),

@@ -12,7 +12,7 @@ from evenflow.formats.routeros.properties import Use
 from evenflow.formats.routeros.statement import written
 from evenflow.formats.routeros.values import BadValueError
 from evenflow.model.flow import ConnectionState
-from evenflow.model.router import (
+from evenflow.model.matcher import (
     AddressListMatch,
     AddressMatch,
     AddressType,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from evenflow.formats.routeros.reading import Reading
     from evenflow.formats.routeros.statement import Value
     from evenflow.model.flow import Family
-    from evenflow.model.router import Matcher
+    from evenflow.model.matcher import Matcher
 
 NO_MARK = "no-mark"
 

@@ -17,7 +17,8 @@ from evenflow.formats.routeros.routes import read_routes, read_rules, read_table
 from evenflow.formats.routeros.statement import Kind, Statement, menu_text
 from evenflow.formats.routeros.variables import assign, flat, forget_assigned
 from evenflow.model.flow import BOTH_FAMILIES, Family
-from evenflow.model.router import InInterfaceList, MangleRule, NatRule, OutInterfaceList, Router
+from evenflow.model.matcher import InInterfaceList, OutInterfaceList
+from evenflow.model.router import MangleRule, NatRule, Router
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from evenflow.formats.routeros.items import Item
     from evenflow.formats.routeros.notes import Notes
-    from evenflow.model.router import AddressRange, NatAction
+    from evenflow.model.matcher import AddressRange
+    from evenflow.model.router import NatAction
 
 #: Chains that packets meet by themselves.
 _CHAINS = ("srcnat", "dstnat")
@@ -60,6 +61,9 @@ class NatReader:
         return NatRule(chain, matchers, action, (self._family,), reading.comment(), item.origin)
 
     def _action(self, reading: Reading, word: str) -> NatAction | None:
+        if word in ("masquerade", "src-nat") and reading.value("to-ports", str, None) is not None:
+            what = f"to-ports= of action={word} is not kept: the kernel chooses the source port. Take it out"
+            reading.tell(Severity.WARNING, "unsupported-property", what)
         match word:
             case "accept":
                 return AcceptAction()

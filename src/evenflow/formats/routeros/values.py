@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_net
 from typing import TYPE_CHECKING
 
 from evenflow.model.flow import DCCP, GRE, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, Family, family_of
-from evenflow.model.router import AddressRange
+from evenflow.model.matcher import AddressRange
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address, InterfaceAddress, Network
