@@ -29,7 +29,8 @@ SYSCTLS = {"net/ipv4/ip_forward": "0", "net/ipv4/conf/all/rp_filter": "0", "net/
 
 def need_program(name: str, package: str) -> None:
     """Skip without that program; fail where everything has to be there."""
-    if shutil.which(name):
+    # An ordinary user's PATH lacks the folder where Debian keeps nft.
+    if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
         return
     missing = f"the program {name} is missing (Debian: apt install {package})"
     if os.environ.get("CI") or os.environ.get("EVENFLOW_REQUIRE_ALL"):

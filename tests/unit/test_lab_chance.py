@@ -40,8 +40,8 @@ def test_two_uplinks_see_the_same_range_from_both_sides(trials: int, weight: int
 
 
 def test_the_articles_six_hundred_connections() -> None:
-    # The normal distribution would say 400 - 38 to 400 + 38.
-    assert chance_range(600, 2, 3) == ChanceRange(362, 437)
+    # The normal distribution would say 400 - 45 to 400 + 45.
+    assert chance_range(600, 2, 3) == ChanceRange(354, 444)
     assert 400 in chance_range(600, 2, 3)
     assert 300 not in chance_range(600, 2, 3)
     assert 450 not in chance_range(600, 2, 3)

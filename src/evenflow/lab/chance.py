@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-#: How often chance alone may leave the range, both sides together. One run in a thousand is rare enough to look
+#: How often chance alone may leave the range, both sides together. One run in ten thousand is rare enough to look
 #: into, and the range is still narrow enough to tell 2:1 from 1:1 with a hundred connections.
-CHANCE_OUTSIDE: Final = Fraction(1, 1000)
+CHANCE_OUTSIDE: Final = Fraction(1, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
