@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import signal
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evenflow import __version__
 from evenflow.errors import EvenflowError, InputError, LabError, SystemRefusedError
-from evenflow.model.finding import Finding, Origin, Severity, error
+from evenflow.model.finding import Finding, Origin, Severity, error, has_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from evenflow.formats.configuration import Loaded
     from evenflow.kernel.linux import Kernel
     from evenflow.kernel.reconcile import Prospect
     from evenflow.model.machine import Machine
@@ -27,14 +30,6 @@ DONE, MISTAKE, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 SIZE_LIMIT_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A configuration as it was read: the router, None where errors stand in its way, and what there is to say."""
-
-    router: Router | None
-    findings: tuple[Finding, ...]
-
-
 # --- reading the configuration ---------------------------------------------------------------------------------------
 
 
@@ -44,7 +39,7 @@ def load(file: str) -> Loaded:
     Raises:
         InputError: the file can't be read at all.
     """
-    from evenflow.core.lint import lint
+    from evenflow.formats import configuration
 
     path = Path(file)
     try:
@@ -56,40 +51,7 @@ def load(file: str) -> Loaded:
     except OSError as problem:
         message = f"can't be read: {problem.strerror}; check the name and who may read it"
         raise InputError([error("unreadable", Origin(file), message)]) from problem
-    loaded = _parse_policy(content, file) if path.suffix == ".toml" else _parse_script(content, file)
-    if loaded.router is None or has_errors(loaded.findings):
-        return loaded
-    return Loaded(loaded.router, (*loaded.findings, *lint(loaded.router)))
-
-
-def _parse_policy(content: bytes, file: str) -> Loaded:
-    from evenflow.core.lower import lower
-    from evenflow.formats import policy
-
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as problem:
-        line = content[: problem.start].count(b"\n") + 1
-        message = "a policy is UTF-8 text, and this byte is not; save it as UTF-8"
-        return Loaded(None, (error("not-utf8", Origin(file, line), message),))
-    parsed = policy.parse(text, file)
-    router = None if parsed.policy is None or has_errors(parsed.findings) else lower(parsed.policy)
-    return Loaded(router, parsed.findings)
-
-
-def _parse_script(content: bytes, file: str) -> Loaded:
-    from evenflow.formats import routeros
-
-    if not file.endswith(".rsc"):
-        message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
-        return Loaded(None, (error("unknown-suffix", Origin(file), message),))
-    parsed = routeros.parse(content, file)
-    return Loaded(parsed.router, parsed.findings)
-
-
-def has_errors(findings: Iterable[Finding]) -> bool:
-    """Whether one of them is of severity error."""
-    return any(finding.severity is Severity.ERROR for finding in findings)
+    return configuration.parse(content, file)
 
 
 def load_for_this_machine(file: str, machine: Machine) -> tuple[Router, tuple[Finding, ...]]:
@@ -354,7 +316,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     chosen = parser().parse_args(arguments)
     try:
-        status: int = chosen.does(chosen)
+        with _signals_interrupt():
+            status: int = chosen.does(chosen)
     except InputError as problem:
         return _fail(chosen, MISTAKE, problem)
     except LabError as problem:
@@ -368,6 +331,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # whoever read our output has gone: there is nobody to tell
         return DONE
     return status
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """A closed terminal (SIGHUP) or `kill` (SIGTERM) is like Ctrl-C: what was begun is put back."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(chosen: argparse.Namespace, status: int, problem: EvenflowError) -> int:

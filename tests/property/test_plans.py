@@ -100,3 +100,20 @@ def test_nothing_is_planned_from_a_state_to_itself(number: int) -> None:
     assert make_plan(compiled, reached).in_sync
     assert make_plan(reached, reached).in_sync
     assert make_plan(EMPTY, EMPTY).in_sync
+
+
+class Interrupted(FakeKernel):
+    """Ctrl-C comes before its fourth operation."""
+
+    def execute(self, operation: Operation) -> None:
+        if len(self.executed) == 3:
+            self.executed.append(operation)
+            raise KeyboardInterrupt
+        super().execute(operation)
+
+
+def test_an_interrupt_leaves_nothing_half_done() -> None:
+    kernel = Interrupted(MACHINE, SYSCTLS)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(kernel, prospect_of(kernel, 1))
+    assert state(kernel) == Dataplane(sysctls=SYSCTLS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import signal
 import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -95,7 +96,8 @@ def carry_out(kernel: Kernel, prospect: Prospect, progress: Callable[[Operation]
             kernel.execute(operation)
         _verify(kernel, prospect.desired)
     except BaseException:
-        _put_back(kernel, prospect)
+        with _undisturbed():
+            _put_back(kernel, prospect)
         raise
 
 
@@ -108,6 +110,16 @@ def _verify(kernel: Kernel, desired: Dataplane) -> None:
             f"the kernel took the change, but reads back otherwise ({len(left.operations)} differences: {kinds}); "
             f"is something else changing the same routes, rules or table?"
         )
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals that ask this process to end wait until what is within is done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _put_back(kernel: Kernel, prospect: Prospect) -> None:

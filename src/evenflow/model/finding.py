@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Severity(enum.Enum):
@@ -71,3 +75,8 @@ def warning(code: str, where: Origin, message: str) -> Finding:
 def info(code: str, where: Origin, message: str) -> Finding:
     """A finding of severity info."""
     return Finding(Severity.INFO, code, where, message)
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether one of them is of severity error."""
+    return any(finding.severity is Severity.ERROR for finding in findings)

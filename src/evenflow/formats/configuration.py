@@ -1,0 +1,50 @@
+"""A configuration, a policy or a RouterOS script by its suffix, as the router that it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenflow.core.lint import lint
+from evenflow.core.lower import lower
+from evenflow.formats import policy, routeros
+from evenflow.model.finding import Finding, Origin, error, has_errors
+
+if TYPE_CHECKING:
+    from evenflow.model.router import Router
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration as it was read: the router, None where it can't be told, and what there is to say."""
+
+    router: Router | None
+    findings: tuple[Finding, ...]
+
+
+def parse(content: bytes, file: str) -> Loaded:
+    """Read the content of `file` (whose suffix tells what it is) and look it over."""
+    read = {"toml": _policy, "rsc": _script}.get(file.rpartition(".")[2])
+    if read is None:
+        message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
+        return Loaded(None, (error("unknown-suffix", Origin(file), message),))
+    loaded = read(content, file)
+    if loaded.router is None or has_errors(loaded.findings):
+        return loaded
+    return Loaded(loaded.router, (*loaded.findings, *lint(loaded.router)))
+
+
+def _policy(content: bytes, file: str) -> Loaded:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as problem:
+        line = content[: problem.start].count(b"\n") + 1
+        message = "a policy is UTF-8 text, and this byte is not; save it as UTF-8"
+        return Loaded(None, (error("not-utf8", Origin(file, line), message),))
+    parsed = policy.parse(text, file)
+    return Loaded(None if parsed.policy is None else lower(parsed.policy), parsed.findings)
+
+
+def _script(content: bytes, file: str) -> Loaded:
+    parsed = routeros.parse(content, file)
+    return Loaded(parsed.router, parsed.findings)
