@@ -38,6 +38,18 @@ addr add 100.64.1.2/24 dev ether1
 addr add 100.64.2.2 peer 100.64.2.1 dev pppoe-out1
 """
 
+#: A namespace inherits some of these from the machine that the tests run on.
+SETTINGS = (
+    "net.ipv6.conf.default.accept_dad=0",
+    "net.ipv6.conf.all.accept_dad=0",
+    "net.ipv4.ip_forward=0",
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+    "net.ipv4.conf.all.accept_redirects=1",
+    "net.ipv4.conf.default.ignore_routes_with_linkdown=0",
+    "net.ipv6.conf.default.ignore_routes_with_linkdown=0",
+)
+
 FOREIGN_ROUTING = """
 route add 203.0.113.0/24 via 100.64.1.1 metric 7
 route add default via 100.64.1.77 metric 900 proto dhcp
@@ -103,7 +115,7 @@ def changes(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[st
 
 def build(made: NetworkNamespace) -> None:
     """The interfaces of the examples. Duplicate address detection is off: it would change routes a second later."""
-    made.run(["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0"])
+    made.run(["sysctl", "-qw", *SETTINGS])
     made.run(["ip", "-batch", "-"], stdin=LINKS)
     deadline = time.monotonic() + 10
     while "tentative" in made.run(["ip", "-6", "addr"]) or "state UNKNOWN" in made.run(

@@ -87,7 +87,8 @@ def resolve(router: Router, machine: Machine, numbers: Numbers) -> Routing:
         routes[made.key] = made
     unicast = {(r.family, r.table) for r in routes.values() if r.kind is RouteKind.UNICAST}
     kept = tuple(r for r in routes.values() if _has_purpose(r, unicast))
-    families = {route.family for route in kept} | {f for rule in router.mangle for f in rule.families}
+    families = {route.family for route in kept}
+    families |= {family for rule in (*router.mangle, *router.rules) for family in rule.families}
     rules = tuple(rule for family in BOTH_FAMILIES if family in families for rule in _rules(router, family, numbers))
     return Routing(kept, rules, tuple(_conflicts(kept, machine, router.file)))
 

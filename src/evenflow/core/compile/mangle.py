@@ -245,7 +245,7 @@ class _FamilyCompiler:
         spread = rule.action
         assert isinstance(spread, SpreadAction)
         name = f"spread/{self.chain_name(chain)}/{position}"
-        verdicts = {owner: self._stream(chain, rules, position, owner) for owner in set(spread.owners)}
+        verdicts = {owner: self._stream(chain, rules, position, owner) for owner in dict.fromkeys(spread.owners)}
         modulus = self.around.modulus(spread.classifier)
         elements = frozenset(
             SetElement(word(value), verdicts[spread.owners[value % len(spread.owners)]]) for value in range(modulus)

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+
+import pytest
+
+from evenflow.core.lookup import Fib, Question, Refusal
+from evenflow.core.numbering import number_router
+from evenflow.core.routing import Routing, resolve
+from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute, FibRule
+from evenflow.model.flow import Family
+from evenflow.model.machine import Link, LinkAddress, Machine
+from evenflow.model.router import (
+    AddressGateway,
+    Gateway,
+    InterfaceGateway,
+    LearnedGateway,
+    Route,
+    RouteKind,
+    Router,
+    RouteRule,
+    RoutingTable,
+    RuleAction,
+    RuleStage,
+)
+
+ANY4, ANY6 = Family.IPV4.any_network, Family.IPV6.any_network
+
+MACHINE = Machine(
+    (Link("lan", 2), Link("eth1", 3), Link("ppp0", 4, point_to_point=True), Link("off", 5, up=False)),
+    (
+        LinkAddress("lan", ip_interface("10.0.0.1/24")),
+        LinkAddress("eth1", ip_interface("192.0.2.2/24")),
+        LinkAddress("eth1", ip_interface("fe80::2/64")),
+        LinkAddress("ppp0", ip_interface("198.51.100.7/32"), IPv4Address("198.51.100.1")),
+        LinkAddress("off", ip_interface("203.0.113.2/24")),
+    ),
+)
+
+
+def route(*gateways: Gateway, table: str = "isp1", distance: int = 1, to: str = "0.0.0.0/0") -> Route:
+    return Route(table, ip_network(to), gateways, distance)
+
+
+def routing(*routes: Route, machine: Machine = MACHINE, rules: tuple[RouteRule, ...] = ()) -> Routing:
+    router = Router(tables=(RoutingTable("isp1"), RoutingTable("isp2")), routes=routes, rules=rules)
+    return resolve(router, machine, number_router(router))
+
+
+def hops(*gateways: Gateway, machine: Machine = MACHINE, to: str = "0.0.0.0/0") -> tuple[FibHop, ...]:
+    found = routing(route(*gateways, to=to), machine=machine).routes
+    return found[0].hops if found else ()
+
+
+def foreign(gateway: str | None, interface: str, metric: int = 100, to: str = "0.0.0.0/0") -> FibRoute:
+    network = ip_network(to)
+    hop = FibHop(interface, ip_address(gateway) if gateway else None)
+    family = Family.IPV4 if network.version == 4 else Family.IPV6
+    return FibRoute(family, MAIN_TABLE_NUMBER, network, metric, (hop,), protocol=16)
+
+
+def test_an_address_is_on_the_link_whose_network_has_it() -> None:
+    assert hops(AddressGateway(IPv4Address("192.0.2.1"))) == (FibHop("eth1", IPv4Address("192.0.2.1")),)
+    assert hops(AddressGateway(IPv4Address("198.51.100.1"))) == (FibHop("ppp0", IPv4Address("198.51.100.1")),)
+
+
+def test_an_address_on_no_network_gives_no_route() -> None:
+    assert hops(AddressGateway(IPv4Address("172.16.0.1"))) == ()
+    assert hops(AddressGateway(IPv6Address("fe80::1"))) == ()  # every link has that network
+    assert hops(AddressGateway(IPv6Address("fe80::1"), "eth1"), to="::/0") == (FibHop("eth1", IPv6Address("fe80::1")),)
+
+
+@pytest.mark.parametrize("gateway", [InterfaceGateway("off"), InterfaceGateway("gone"), LearnedGateway("off")])
+def test_a_link_that_is_down_or_missing_gives_no_route(gateway: Gateway) -> None:
+    assert hops(gateway) == ()
+
+
+def test_a_gateway_is_learnt_from_the_smallest_metric_of_somebody_elses() -> None:
+    there = replace(MACHINE, routes=(foreign("192.0.2.9", "eth1", 300), foreign("192.0.2.8", "eth1", 200)))
+    learned = LearnedGateway("eth1", IPv4Address("192.0.2.1"))
+    assert hops(learned, machine=there) == (FibHop("eth1", IPv4Address("192.0.2.8")),)
+
+
+def test_until_one_is_learnt_the_stated_one_stands() -> None:
+    assert hops(LearnedGateway("eth1", IPv4Address("192.0.2.1"))) == (FibHop("eth1", IPv4Address("192.0.2.1")),)
+    assert hops(LearnedGateway("eth1")) == ()
+
+
+def test_a_point_to_point_link_needs_no_next_hop_in_a_family_that_it_has() -> None:
+    assert hops(LearnedGateway("ppp0")) == (FibHop("ppp0"),)
+    assert hops(LearnedGateway("ppp0"), to="::/0") == ()
+
+
+def test_a_router_advertisement_is_learnt() -> None:
+    there = replace(MACHINE, routes=(foreign("fe80::1", "eth1", 1024, "::/0"),))
+    assert hops(LearnedGateway("eth1"), machine=there, to="::/0") == (FibHop("eth1", IPv6Address("fe80::1")),)
+
+
+def test_a_recursive_gateway_is_reached_by_a_route_of_main() -> None:
+    probe = route(AddressGateway(IPv4Address("192.0.2.1")), table="main", to="8.8.8.8/32")
+    found = routing(probe, route(AddressGateway(IPv4Address("8.8.8.8")))).routes
+    assert {r.hops for r in found} == {(FibHop("eth1", IPv4Address("192.0.2.1")),)}
+
+
+def test_gateways_that_need_each_other_end() -> None:
+    one = route(AddressGateway(IPv4Address("2.2.2.2")), table="main", to="1.1.1.1/32")
+    other = route(AddressGateway(IPv4Address("1.1.1.1")), table="main", to="2.2.2.2/32")
+    assert routing(one, other).routes == ()
+
+
+def test_equal_distances_share() -> None:
+    (found,) = routing(route(InterfaceGateway("ppp0")), route(AddressGateway(IPv4Address("192.0.2.1")))).routes
+    assert {hop.interface for hop in found.hops} == {"ppp0", "eth1"}
+
+
+def test_no_uplink_in_a_family_means_no_last_resort_in_it() -> None:
+    last = [replace(route(), destination=network, kind=RouteKind.UNREACHABLE, distance=250) for network in (ANY4, ANY6)]
+    found = routing(route(InterfaceGateway("ppp0")), *last).routes
+    assert {(r.family, r.kind) for r in found} == {
+        (Family.IPV4, RouteKind.UNICAST),
+        (Family.IPV4, RouteKind.UNREACHABLE),
+    }
+
+
+def test_a_foreign_route_in_the_way_is_a_finding() -> None:
+    there = replace(MACHINE, routes=(foreign("192.0.2.9", "eth1", 3),))
+    (finding,) = routing(route(InterfaceGateway("ppp0"), table="main", distance=3), machine=there).findings
+    assert finding.code == "route-conflict"
+
+
+# --- lookups
+
+
+def decide(question: Question, *routes: Route, machine: Machine = MACHINE, rules: tuple[RouteRule, ...] = ()) -> object:
+    found = routing(*routes, machine=machine, rules=rules)
+    decision = Fib.of(machine, found.routes, found.rules).decide(question)
+    return decision.hop.interface if decision.hop else decision.refusal
+
+
+OUT = IPv4Address("8.8.8.8")
+MARK = number_router(Router(tables=(RoutingTable("isp1"), RoutingTable("isp2")))).routing_marks["isp1"]
+WAY = route(InterfaceGateway("ppp0"))
+BACKUP = route(InterfaceGateway("eth1"), distance=2)
+
+
+def test_a_marked_packet_takes_its_table_by_distance() -> None:
+    assert decide(Question(OUT, mark=MARK), WAY, BACKUP) == "ppp0"
+    assert decide(Question(OUT), WAY, BACKUP) is Refusal.NO_ROUTE
+
+
+def test_a_lost_carrier_leaves_the_backup() -> None:
+    links = tuple(replace(link, carrier=link.name != "ppp0") for link in MACHINE.links)
+    assert decide(Question(OUT, mark=MARK), WAY, BACKUP, machine=replace(MACHINE, links=links)) == "eth1"
+
+
+def test_a_table_without_a_route_falls_through_to_main() -> None:
+    there = replace(MACHINE, routes=(foreign("192.0.2.9", "eth1"),))
+    assert decide(Question(OUT, mark=MARK), machine=there) == "eth1"
+
+
+def test_lookup_only_does_not_fall_through() -> None:
+    there = replace(MACHINE, routes=(foreign("192.0.2.9", "eth1"),))
+    only = RouteRule(RuleAction.LOOKUP_ONLY, "isp2")
+    assert decide(Question(OUT), machine=there, rules=(only,)) is Refusal.UNREACHABLE
+
+
+def test_specific_routes_of_main_win_where_a_policy_says_so() -> None:
+    there = replace(MACHINE, routes=(foreign(None, "lan", 0, "10.0.0.0/24"), foreign("192.0.2.9", "eth1")))
+    first = RouteRule(RuleAction.LOOKUP, "main", min_prefix=0, stage=RuleStage.BEFORE_MARKS)
+    assert decide(Question(IPv4Address("10.0.0.5"), mark=MARK), WAY, machine=there, rules=(first,)) == "lan"
+    assert decide(Question(OUT, mark=MARK), WAY, machine=there, rules=(first,)) == "ppp0"
+    assert decide(Question(IPv4Address("10.0.0.5"), mark=MARK), WAY, machine=there) == "ppp0"
+
+
+def test_priorities_follow_the_stages() -> None:
+    rules = (
+        RouteRule(RuleAction.LOOKUP, "isp2", stage=RuleStage.AFTER_MAIN, families=(Family.IPV4,)),
+        RouteRule(RuleAction.DROP, source=ip_network("10.0.0.9/32"), families=(Family.IPV4,)),
+        RouteRule(RuleAction.LOOKUP, "main", stage=RuleStage.BEFORE_MARKS, min_prefix=0, families=(Family.IPV4,)),
+    )
+    found = sorted(routing(WAY, rules=rules).rules, key=lambda rule: rule.priority)
+    assert [rule.priority for rule in found] == [20000, 21000, 22000, 40000]
+    assert all(isinstance(rule, FibRule) and rule.is_ours for rule in found)
