@@ -88,7 +88,8 @@ def resolve(router: Router, machine: Machine, numbers: Numbers) -> Routing:
     unicast = {(r.family, r.table) for r in routes.values() if r.kind is RouteKind.UNICAST}
     kept = tuple(r for r in routes.values() if _has_purpose(r, unicast))
     families = {route.family for route in kept}
-    families |= {family for rule in (*router.mangle, *router.rules) for family in rule.families}
+    families |= {family for rule in router.mangle for family in rule.families}
+    families |= {family for rule in router.rules for family in rule.families}
     rules = tuple(rule for family in BOTH_FAMILIES if family in families for rule in _rules(router, family, numbers))
     return Routing(kept, rules, tuple(_conflicts(kept, machine, router.file)))
 

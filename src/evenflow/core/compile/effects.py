@@ -35,6 +35,16 @@ if TYPE_CHECKING:
 NO_MARK = ".no-mark"
 
 
+#: The user's comments stand at the rules; nft takes and shows up to 128 bytes.
+_COMMENT_BYTES = 120
+
+
+def rule_comment(text: str) -> str:
+    """A user's comment as a rule can carry it: one line, not too long, cut between characters."""
+    line = " ".join(text.replace("\0", " ").split())
+    return line.encode()[:_COMMENT_BYTES].decode(errors="ignore")
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """Marks to set (at most one of each kind), and whether the hook ends there."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark, mark_bits, of_family, safe_name, word
-from evenflow.core.compile.effects import Chains, Effects
+from evenflow.core.compile.effects import Chains, Effects, rule_comment
 from evenflow.core.compile.runs import run_at
 from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain, without_misses
 from evenflow.core.matching import SOME_MARK, Sight, Surroundings, Unknown
@@ -56,9 +56,6 @@ if TYPE_CHECKING:
 
 #: Priority of mangle in every hook: after connection tracking (-200), before destination NAT (-100).
 MANGLE_PRIORITY = -150
-
-#: The user's comments stand at the rules; nft shows up to 128 bytes.
-COMMENT_LENGTH = 120
 
 
 def compile_mangle(around: Surroundings, numbers: Numbers, sets: Sets, chains: Chains) -> None:
@@ -182,7 +179,7 @@ class _FamilyCompiler:
         if not does:
             return []
         return [
-            NftRule((*condition, *does), rule.comment[:COMMENT_LENGTH])
+            NftRule((*condition, *does), rule_comment(rule.comment))
             for condition in self.conditions.all_of(rule.matchers)
         ]
 

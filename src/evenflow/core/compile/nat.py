@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import Conditions, of_family
+from evenflow.core.compile.effects import rule_comment
 from evenflow.model.flow import BOTH_FAMILIES, Family
 from evenflow.model.nft import ACCEPT, Act, Hook, Immediate, Masq, Nat, NftChain, NftRule, Redir
 from evenflow.model.router import AcceptAction, DestinationNat, Masquerade, Redirect, SourceNat
@@ -42,11 +43,11 @@ def _nat_rules(rule: NatRule, translators: dict[Family, Conditions]) -> Iterator
     neutral = isinstance(rule.action, Masquerade | Redirect | AcceptAction)
     if len(by_family) > 1 and neutral and len(set(by_family.values())) == 1:
         for condition in next(iter(by_family.values())):
-            yield NftRule((*condition, *_does(rule, None)), rule.comment)
+            yield NftRule((*condition, *_does(rule, None)), rule_comment(rule.comment))
         return
     for family, alternatives in by_family.items():
         for condition in alternatives:
-            yield NftRule((*of_family(family), *condition, *_does(rule, family)), rule.comment)
+            yield NftRule((*of_family(family), *condition, *_does(rule, family)), rule_comment(rule.comment))
 
 
 def _does(rule: NatRule, family: Family | None) -> tuple[Expression, ...]:
