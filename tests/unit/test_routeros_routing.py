@@ -82,8 +82,8 @@ def test_everything_a_route_can_say() -> None:
         10,
         11,
         ip_address("192.0.2.2"),
-        "a",
-        Origin("r.rsc", 1, "/ip route add"),
+        comment="a",
+        origin=Origin("r.rsc", 1, "/ip route add"),
     )
 
 

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from evenflow.model.finding import NOWHERE, Origin
+from evenflow.model.health import Failback, HealthSettings, OnDown, ProbeMethod, ProbeTarget
 from evenflow.model.matcher import Classifier
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address
+
+
+#: Public resolvers of three independent operators, reachable from everywhere and made to be asked often: an outage
+#: behind the provider's first router is the usual one, so the targets lie beyond it.
+DEFAULT_TARGETS = tuple(
+    ProbeTarget(ProbeMethod.ICMP, IPv4Address(address)) for address in ("1.1.1.1", "8.8.8.8", "9.9.9.9")
+)
+
+
+DEFAULT_HEALTH = HealthSettings()
 
 
 class LastResort(enum.Enum):
@@ -31,6 +43,9 @@ class Uplink:
         learn_gateway: "auto" was given: learn from the kernel what is not given.
         bandwidth_bps: downstream speed in bits per second, None if not stated.
         masquerade: whether connections that leave by it get its address.
+        tier: the lowest tier with a usable uplink takes all new connections; 1 is the first.
+        targets: whom to ask whether it works.
+        health: when it counts as lost and as back.
     """
 
     name: str
@@ -39,6 +54,9 @@ class Uplink:
     learn_gateway: bool = False
     bandwidth_bps: int | None = None
     masquerade: bool = True
+    tier: int = 1
+    targets: tuple[ProbeTarget, ...] = DEFAULT_TARGETS
+    health: HealthSettings = DEFAULT_HEALTH
     origin: Origin = NOWHERE
 
 
@@ -51,13 +69,27 @@ class Balance:
         weights: uplink name and its weight, in the order of the uplinks; none is negative, not all are 0.
         buckets: how many buckets the spread has; None lets evenflow choose.
         last_resort: what happens when no uplink is left.
+        on_down: what happens to the connections of an uplink that is lost.
+        failback: how an uplink that is back gets its buckets again.
+        failback_s: how long that takes when it is gradual.
     """
 
     classifier: Classifier = Classifier.BOTH_ADDRESSES
     weights: tuple[tuple[str, int], ...] = ()
     buckets: int | None = None
     last_resort: LastResort = LastResort.UNREACHABLE
+    on_down: OnDown = OnDown.FLUSH
+    failback: Failback = Failback.AT_ONCE
+    failback_s: float = 60.0
     origin: Origin = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who is told of events: a program (JSON on its standard input), a URL (JSON by POST)."""
+
+    program: str = ""
+    webhook: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +99,6 @@ class Policy:
     lan: tuple[str, ...]
     uplinks: tuple[Uplink, ...]
     balance: Balance
+    hooks: Hooks = Hooks()
     file: str = field(default="", compare=False)
     lan_origin: Origin = NOWHERE

@@ -15,6 +15,7 @@ from evenflow.model.flow import BOTH_FAMILIES, Family
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address, InterfaceAddress, Network
+    from evenflow.model.health import Watch
     from evenflow.model.matcher import AddressRange, Classifier, MarkKind, Matcher
 
 MAIN_TABLE = "main"
@@ -36,15 +37,34 @@ class MarkAction:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolMember:
+    """One of those among which a spread's buckets are divided.
+
+    Attributes:
+        mark: its connection mark.
+        weight: its part; 0 gets buckets only when no other of its tier is left.
+        tier: the lowest tier with a usable member takes all.
+        watch: name of the `Watch` that tells whether it is usable.
+    """
+
+    mark: str
+    weight: int
+    tier: int = 1
+    watch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SpreadAction:
     """Many PCC rules in one: stream `i` of `len(owners)` gets connection mark `owners[i]`.
 
-    None is a stream that no rule takes: the chain goes on as if nothing had matched.
+    None is a stream that no rule takes: the chain goes on as if nothing had matched. `pool` says who else may own a
+    stream when an owner is lost; without one (a script's) the owners never change.
     """
 
     classifier: Classifier
     owners: tuple[str | None, ...]
     passthrough: bool = True
+    pool: tuple[PoolMember, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +243,11 @@ class RouteKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A static route. Several gateways share the connections (ECMP); none only where `kind` is not UNICAST."""
+    """A static route. Several gateways share the connections (ECMP); none only where `kind` is not UNICAST.
+
+    `watches` names the watches that must be up for it to be in force. `gateway_watches` names one watch per
+    gateway, in their order ("" where it has none): a lost one takes away its gateway, the last one the route.
+    """
 
     table: str
     destination: Network
@@ -234,6 +258,8 @@ class Route:
     scope: int = 30
     target_scope: int = 10
     preferred_source: Address | None = None
+    watches: tuple[str, ...] = ()
+    gateway_watches: tuple[str, ...] = ()
     comment: str = ""
     origin: Origin = NOWHERE
 
@@ -285,6 +311,8 @@ class Router:
     """The whole router. All tuples are in the order of evaluation, or of appearance where order means nothing.
 
     Attributes:
+        watches: what is watched by a running daemon; no two have the same name.
+        guarded: interfaces that only packets with an address of their own as source may leave by.
         forwards: whether it is to forward packets between interfaces (RouterOS always does).
     """
 
@@ -296,5 +324,7 @@ class Router:
     interfaces: tuple[Interface, ...] = ()
     interface_lists: tuple[InterfaceList, ...] = ()
     address_lists: tuple[AddressList, ...] = ()
+    watches: tuple[Watch, ...] = ()
+    guarded: frozenset[str] = frozenset()
     forwards: bool = True
     file: str = field(default="", compare=False)

@@ -41,7 +41,7 @@ def read_balance(top: Table, uplinks: Sequence[UplinkEntry]) -> Balance | None:
     buckets = _buckets(table, weights)
     if weights is None or not weights:
         return None
-    return Balance(classifier, weights, buckets, last_resort, table.document.origin(table.path, "balance"))
+    return Balance(classifier, weights, buckets, last_resort, origin=table.document.origin(table.path, "balance"))
 
 
 def _word(table: Table, key: str, words: type[Word], default: Word) -> Word:

@@ -83,7 +83,7 @@ def _read_policy(document: Document, top: Table) -> Policy | None:
     if document.findings or balance is None:
         return None
     read = tuple(entry.uplink for entry in uplinks if entry.uplink is not None)
-    return Policy(lan, read, balance, document.file, document.origin(("lan",), "lan"))
+    return Policy(lan, read, balance, file=document.file, lan_origin=document.origin(("lan",), "lan"))
 
 
 def _read_lan(top: Table, *, missing_is_known: bool) -> tuple[str, ...]:

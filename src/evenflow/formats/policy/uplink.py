@@ -63,7 +63,7 @@ def _read_uplink(table: Table, name: str) -> UplinkEntry:
         gateways.learn,
         _read_bandwidth(table),
         table.flag("masquerade", default=True),
-        table.document.origin(table.path, table.item),
+        origin=table.document.origin(table.path, table.item),
     )
     return UplinkEntry(name, interface, uplink if len(table.document.findings) == before else None)
 
