@@ -101,7 +101,7 @@ def intervals(*bounds: bytes) -> tuple[SetElement, ...]:
 
 def test_the_program_nft_shows_what_we_write(linux: LinuxWorld) -> None:
     addresses6 = intervals(bytes.fromhex("fd00" + "00" * 14), bytes.fromhex("fe00" + "00" * 14))
-    kept = saved.to_set({"net/ipv4/ip_forward": "0"})
+    kept = saved.to_set(saved.SAVED_SET, {"net/ipv4/ip_forward": "0"})
     do(
         linux,
         AddTable(),

@@ -290,7 +290,7 @@ def test_sysctls(world: World) -> None:
 
 def test_saved_sysctls_are_no_part_of_the_table(world: World) -> None:
     kept = dict.fromkeys(SYSCTLS, "1")
-    held = saved.to_set(kept)
+    held = saved.to_set(saved.SAVED_SET, kept)
     world.kernel.execute(NftTransaction((AddTable(), AddSet(held), AddElements(held.name, tuple(held.elements)))))
     read = world.kernel.read_dataplane()
     assert read.table == NftTable()

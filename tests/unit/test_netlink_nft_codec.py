@@ -57,6 +57,7 @@ ALL: tuple[Expression, ...] = (
     Hash(12, 4096, 0, 0, 15),
     FibType(of_source=True, to=4),
     FibType(of_source=False),
+    FibType(of_source=True, on_out_interface=True),
     Immediate(MARK, 13),
     Act(ACCEPT),
     Act(DROP),

@@ -134,7 +134,7 @@ def test_a_foreign_route_in_the_way_is_a_finding() -> None:
 
 def decide(question: Question, *routes: Route, machine: Machine = MACHINE, rules: tuple[RouteRule, ...] = ()) -> object:
     found = routing(*routes, machine=machine, rules=rules)
-    decision = Fib.of(machine, found.routes, found.rules).decide(question)
+    decision = Fib.of(machine, found.routes, found.rules, found.uplink_interfaces).decide(question)
     return decision.hop.interface if decision.hop else decision.refusal
 
 

@@ -90,8 +90,14 @@ class Fib:
     no_carrier: frozenset[str]
 
     @classmethod
-    def of(cls, machine: Machine, routes: Iterable[FibRoute], rules: Iterable[FibRule]) -> Fib:
-        """Put together the machine's and our routes; interfaces of ours pass over routes without carrier."""
+    def of(
+        cls,
+        machine: Machine,
+        routes: Iterable[FibRoute],
+        rules: Iterable[FibRule],
+        uplink_interfaces: frozenset[str],
+    ) -> Fib:
+        """Put together the machine's and our routes; uplinks pass over routes without carrier."""
         own = tuple(routes)
         tables: dict[tuple[Family, int], list[FibRoute]] = {}
         for route in (*machine.routes, *own):
@@ -99,12 +105,11 @@ class Fib:
         for found in tables.values():
             found.sort(key=lambda route: (-route.destination.prefixlen, route.metric))
         main = tuple(FibRule(family, _MAIN_PRIORITY, MAIN_TABLE_NUMBER, protocol=0) for family in Family)
-        uplinks = {h.interface for r in own if r.destination.prefixlen == 0 for h in r.hops}
         return cls(
             tuple(sorted((*rules, *main), key=lambda rule: rule.priority)),
             {key: tuple(found) for key, found in tables.items()},
             frozenset(link.name for link in machine.links if not link.up),
-            frozenset(uplinks),
+            uplink_interfaces,
             frozenset(link.name for link in machine.links if not link.carrier),
         )
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenflow.core.buckets import home
+from evenflow.core.failover import bucket_count_of, home_of
 from evenflow.model.flow import BOTH_FAMILIES, ConnectionState, family_of
+from evenflow.model.health import Watch
 from evenflow.model.matcher import (
     AddressType,
     AddressTypeMatch,
@@ -42,6 +43,7 @@ from evenflow.model.router import (
     MarkAction,
     Masquerade,
     NatRule,
+    PoolMember,
     Route,
     RouteKind,
     Router,
@@ -86,6 +88,8 @@ def lower(policy: Policy) -> Router:
         rules=tuple(lowering.rules()),
         interfaces=tuple(lowering.interfaces()),
         interface_lists=tuple(lowering.interface_lists()),
+        watches=tuple(lowering.watches()),
+        guarded=frozenset(uplink.interface for uplink in policy.uplinks if uplink.masquerade and lowering.families),
         file=policy.file,
     )
 
@@ -103,10 +107,10 @@ def _gateway(uplink: Uplink, family: Family) -> Gateway | None:
 
 
 def _backups(policy: Policy, uplink: Uplink) -> list[Uplink]:
-    """The others in the order in which they stand in for `uplink`: greatest weight first, then as in the file."""
+    """The others in the order in which they stand in for `uplink`: by tier, greatest weight first, as in the file."""
     weights = dict(policy.balance.weights)
     others = [other for other in policy.uplinks if other is not uplink]
-    return sorted(others, key=lambda other: -weights.get(other.name, 0))
+    return sorted(others, key=lambda other: (other.tier, -weights.get(other.name, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,10 @@ class _Lowering:
     def _spread(self) -> MangleRule:
         balance = self.policy.balance
         matchers = (self._from_lan(), _connection_mark(None), _NEW, _ELSEWHERE)
-        action = SpreadAction(balance.classifier, home(dict(balance.weights), balance.buckets))
+        weights = dict(balance.weights)
+        pool = tuple(PoolMember(u.name, weights.get(u.name, 0), u.tier, u.name) for u in self.policy.uplinks)
+        buckets = balance.buckets or bucket_count_of(pool)
+        action = SpreadAction(balance.classifier, home_of(pool, buckets), pool=pool)
         comment = "new connections of the LAN"
         return MangleRule("prerouting", matchers, action, self.families, comment, balance.origin)
 
@@ -152,6 +159,25 @@ class _Lowering:
     def _from_lan(self) -> Matcher:
         lan = self.policy.lan
         return InInterface(lan[0]) if len(lan) == 1 else InInterfaceList(LAN_LIST_NAME)
+
+    # --- health ---------------------------------------------------------------------------------------------------
+
+    def watches(self) -> Iterator[Watch]:
+        balance = self.policy.balance
+        for uplink in self.policy.uplinks if self.families else ():
+            gateways = (_gateway(uplink, family) for family in self.families)
+            yield Watch(
+                uplink.name,
+                uplink.interface,
+                tuple(dict.fromkeys(gateway for gateway in gateways if gateway is not None)),
+                uplink.targets,
+                uplink.health,
+                uplink.name,
+                balance.on_down,
+                balance.failback,
+                balance.failback_s,
+                uplink.origin,
+            )
 
     # --- everything else ------------------------------------------------------------------------------------------
 
@@ -187,6 +213,7 @@ class _Lowering:
                         (gateway,),
                         distance,
                         check_gateway=CheckGateway.PING,
+                        watches=(uplink.name,),
                         comment=uplink.name,
                         origin=uplink.origin,
                     )

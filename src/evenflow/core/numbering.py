@@ -25,6 +25,7 @@ from evenflow.model.router import MAIN_TABLE, MarkAction, SpreadAction
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from evenflow.model.health import Watch
     from evenflow.model.router import MangleRule, Router
 
 #: How many names each kind of number can hold.
@@ -82,6 +83,20 @@ class Numbers:
             return MAIN_TABLE_NUMBER
         return TABLE_BASE + self.routing_marks[name]
 
+    def probe_mark(self, watch: Watch) -> int:
+        """The routing mark of a watch's probes, whose table leads through what is watched; 0 when it needs none."""
+        return self.routing_marks[probe_table(watch)] if needs_own_table(watch) else 0
+
+
+def needs_own_table(watch: Watch) -> bool:
+    """Whether probes go beyond the gateway: then a table of their own leads them, whatever the others say."""
+    return bool(watch.gateways) and any(target.address is not None for target in watch.targets)
+
+
+def probe_table(watch: Watch) -> str:
+    """The name of that table; the star keeps it from any name in a file."""
+    return f"*probe {watch.name}"
+
 
 def number_router(router: Router) -> Numbers:
     """Numbers for every mark and table that a router names.
@@ -92,6 +107,7 @@ def number_router(router: Router) -> Numbers:
     routing = set(marks_named(router.mangle, MarkKind.ROUTING))
     routing.update(table.name for table in router.tables)
     routing.update(route.table for route in router.routes)
+    routing.update(probe_table(watch) for watch in router.watches if needs_own_table(watch))
     for rule in router.rules:
         routing.update(name for name in (rule.table, rule.routing_mark) if name)
     return Numbers(
@@ -111,4 +127,5 @@ def marks_named(rules: Iterable[MangleRule], kind: MarkKind) -> set[str]:
             found.add(action.mark)
         if isinstance(action, SpreadAction) and kind is MarkKind.CONNECTION:
             found.update(action.owners)
+            found.update(member.mark for member in action.pool)
     return {name for name in found if name is not None}

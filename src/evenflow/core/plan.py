@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evenflow.core.saved import SAVED_SET, to_set
+from evenflow.core.saved import with_kept
 from evenflow.model.dataplane import (
     AddRoute,
     AddRouteRule,
@@ -59,11 +59,11 @@ def _operations(desired: Dataplane, actual: Dataplane) -> Iterator[Operation]:
             yield DeleteRouteRule(rule)
     for rule in sorted(new, key=_rule_order):
         yield AddRouteRule(rule)
-    saved = _saved(desired, actual)
+    kept = replace(desired, saved=_saved(desired, actual))
     settings = list(_settings(desired, actual))
     if desired.table is None:
         yield from settings  # the table keeps the old values: they go back before it goes
-    transaction = nft_difference(_with_saved(desired.table, saved), _with_saved(actual.table, actual.saved))
+    transaction = nft_difference(with_kept(desired.table, kept), with_kept(actual.table, actual))
     if transaction:
         yield NftTransaction(transaction)
     if desired.table is not None:
@@ -130,12 +130,6 @@ def _setting_order(setting: tuple[str, str]) -> tuple[bool, str]:
     """Forwarding first: the kernel changes other settings together with it (Linux, inet_forward_change())."""
     name, _ = setting
     return (not name.endswith(("ip_forward", "all/forwarding")), name)
-
-
-def _with_saved(table: NftTable | None, saved: Mapping[str, str]) -> NftTable | None:
-    if table is None or not saved:
-        return table
-    return NftTable(table.chains, {**table.sets, SAVED_SET: to_set(saved)})
 
 
 # --- nf_tables -------------------------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
-from evenflow.core.numbering import marks_named
+from evenflow.core.numbering import marks_named, needs_own_table, probe_table
 from evenflow.model.dataplane import (
     MAIN_TABLE_NUMBER,
     PRIORITY_AFTER_MARKS,
     PRIORITY_BEFORE_MARKS,
     PRIORITY_FALLBACK,
     PRIORITY_MARKS,
+    PRIORITY_PROBES,
     ROUTING_MARK_MASK,
     FibHop,
     FibRoute,
@@ -50,23 +51,20 @@ RECURSION_DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Routes and rules for the kernel, and what stood in the way of some."""
+    """Routes and rules for the kernel, and what stood in the way of some.
+
+    `uplink_interfaces` are those that a default route leaves by, also one that is not in force.
+    """
 
     routes: tuple[FibRoute, ...]
     rules: tuple[FibRule, ...]
+    uplink_interfaces: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
 
     @property
     def families(self) -> frozenset[Family]:
         """The families that have a route to anywhere."""
         return frozenset(route.family for route in self.routes if route.kind is RouteKind.UNICAST)
-
-    @property
-    def uplink_interfaces(self) -> frozenset[str]:
-        """Interfaces that a default route leaves by."""
-        return frozenset(
-            hop.interface for route in self.routes if route.destination.prefixlen == 0 for hop in route.hops
-        )
 
 
 def resolve(router: Router, machine: Machine, numbers: Numbers) -> Routing:
@@ -76,31 +74,56 @@ def resolve(router: Router, machine: Machine, numbers: Numbers) -> Routing:
     refuse it. `core.lint` tells the user.
     """
     routes: dict[tuple[object, ...], FibRoute] = {}
+    known: list[FibRoute] = []
     for route in router.routes:
         made = _fib_route(route, router, machine, numbers)
         if made is None:
+            continue
+        known.append(made)
+        if not route.in_force:
             continue
         same = routes.get(made.key)
         if same is not None and same.kind is RouteKind.UNICAST is made.kind:
             # Equal distance: RouterOS 7 joins them to one route over several gateways.
             made = replace(same, hops=(*same.hops, *(hop for hop in made.hops if hop not in same.hops)))
         routes[made.key] = made
-    unicast = {(r.family, r.table) for r in routes.values() if r.kind is RouteKind.UNICAST}
-    kept = tuple(r for r in routes.values() if _has_purpose(r, unicast))
+    unicast = {(r.family, r.table) for r in known if r.kind is RouteKind.UNICAST}
+    kept = (*(r for r in routes.values() if _has_purpose(r, unicast)), *_probe_routes(router, machine, numbers))
     families = {route.family for route in kept}
     families |= {family for rule in router.mangle for family in rule.families}
     families |= {family for rule in router.rules for family in rule.families}
     rules = tuple(rule for family in BOTH_FAMILIES if family in families for rule in _rules(router, family, numbers))
-    return Routing(kept, rules, tuple(_conflicts(kept, machine, router.file)))
+    uplinks = {hop.interface for route in known if route.destination.prefixlen == 0 for hop in route.hops}
+    return Routing(kept, rules, frozenset(uplinks), tuple(_conflicts(kept, machine, router.file)))
+
+
+def _probe_routes(router: Router, machine: Machine, numbers: Numbers) -> Iterator[FibRoute]:
+    """For each watch that looks beyond its gateway: a table that leads there whether or not it is lost."""
+    for watch in router.watches:
+        if not needs_own_table(watch):
+            continue
+        for family in BOTH_FAMILIES:
+            hops = (
+                resolve_gateway(gateway, family, router, machine) for gateway in watch.gateways if _of(gateway, family)
+            )
+            hop = next((hop for hop in hops if hop is not None), None)
+            if hop is not None:
+                yield FibRoute(family, numbers.table(probe_table(watch)), family.any_network, 1, (hop,))
+
+
+def _of(gateway: Gateway, family: Family) -> bool:
+    return not isinstance(gateway, AddressGateway) or family_of(gateway.address) is family
 
 
 def _has_purpose(route: FibRoute, unicast: set[tuple[Family, int]]) -> bool:
-    """Whether a "no uplink is left" default makes sense: not in a family that never had an uplink.
+    """Whether a "no uplink is left" default makes sense: not in IPv6 when no uplink has it.
 
     A policy whose gateways are all learnt may find that there is no IPv6 at all; an unreachable default would then
-    cut IPv6 off for whoever has it from elsewhere.
+    cut IPv6 off for whoever has it from elsewhere. IPv4 every uplink has, if not at this moment.
     """
-    return route.kind is RouteKind.UNICAST or route.destination.prefixlen > 0 or (route.family, route.table) in unicast
+    if route.kind is RouteKind.UNICAST or route.destination.prefixlen > 0 or route.family is Family.IPV4:
+        return True
+    return (route.family, route.table) in unicast
 
 
 def _fib_route(route: Route, router: Router, machine: Machine, numbers: Numbers) -> FibRoute | None:
@@ -236,6 +259,10 @@ def _rules(router: Router, family: Family, numbers: Numbers) -> Iterator[FibRule
         mark = numbers.routing_marks[name]
         yield FibRule(family, PRIORITY_MARKS, numbers.table(name), mark=mark, mask=ROUTING_MARK_MASK)
     yield from _user_rules(own, RuleStage.AFTER_MARKS, PRIORITY_AFTER_MARKS, family, numbers)
+    for watch in router.watches:
+        if needs_own_table(watch):
+            mark = numbers.probe_mark(watch)
+            yield FibRule(family, PRIORITY_PROBES, numbers.table(probe_table(watch)), mark=mark, mask=ROUTING_MARK_MASK)
     yield from _user_rules(own, RuleStage.AFTER_MAIN, PRIORITY_FALLBACK, family, numbers)
 
 

@@ -55,7 +55,7 @@ class Tracer:
             machine,
             Surroundings(router, machine, seed),
             numbers,
-            Fib.of(machine, routing.routes, routing.rules),
+            Fib.of(machine, routing.routes, routing.rules, routing.uplink_interfaces),
             {family: chains_of(router.mangle, family) for family in Family},
         )
 

@@ -136,8 +136,9 @@ class _Words:
             case nft.Payload(base, offset, length, to):
                 raw = f"@{_BASES[base]},{offset * 8},{length * 8}"
                 self._register[to] = _PAYLOADS.get((base, offset, length), raw)
-            case nft.FibType(of_source, to):
-                self._register[to] = f"fib {'saddr' if of_source else 'daddr'} type"
+            case nft.FibType(of_source, to, on_out_interface):
+                end = "saddr" if of_source else "daddr"
+                self._register[to] = f"fib {end} . oif type" if on_out_interface else f"fib {end} type"
             case nft.Hash(_, modulus, seed, _, to):
                 key = " . ".join(text for _, text in sorted(self._register.items()) if not text.startswith("meta"))
                 self._register = {to: f"jhash {key} mod {modulus} seed {seed:#x}"}

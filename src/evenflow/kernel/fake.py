@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from evenflow.core import saved
 from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.kernel import fake_nft
-from evenflow.kernel.linux import without_saved
 from evenflow.kernel.rt_codec import describe_route, describe_rule, kernel_metric
 from evenflow.model.dataplane import (
     MAIN_TABLE_NUMBER,
@@ -93,13 +92,14 @@ class FakeKernel:
 
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
         """See `Kernel`."""
-        before = saved.from_table(self._table)
+        before = saved.from_table(self._table, saved.SAVED_SET)
         return Dataplane(
-            table=without_saved(self._table),
+            table=saved.without_kept(self._table),
             routes=frozenset(route for route in self._routes if route.is_ours),
             rules=frozenset(rule for rule in self._rules if rule.is_ours),
             sysctls={name: self._sysctls[name] for name in {*sysctl_names, *before} if name in self._sysctls},
             saved=before,
+            standing=saved.from_table(self._table, saved.STANDING_SET),
         )
 
     def execute(self, operation: Operation) -> None:

@@ -7,7 +7,6 @@ tests/contract.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evenflow.kernel.rt_codec import LinkCounters
-    from evenflow.model.nft import NftTable
 
 
 class Kernel(Protocol):
@@ -49,7 +47,7 @@ class Kernel(Protocol):
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
         """All of ours, and the sysctls of those names and of the saved ones; a name that is not there is left out.
 
-        The set with the saved sysctls is not part of the table: it becomes `saved`.
+        The sets that keep something are not part of the table: they become `saved` and `standing`.
 
         Raises:
             SystemRefusedError: it can't be read.
@@ -65,13 +63,6 @@ class Kernel(Protocol):
             NotSupportedError: the kernel lacks what it takes.
             SystemRefusedError: it does not fit to what is there.
         """
-
-
-def without_saved(table: NftTable | None) -> NftTable | None:
-    """A table without the set that keeps the sysctls from before."""
-    if table is None or saved.SAVED_SET not in table.sets:
-        return table
-    return replace(table, sets={name: held for name, held in table.sets.items() if name != saved.SAVED_SET})
 
 
 class LinuxKernel:
@@ -100,15 +91,16 @@ class LinuxKernel:
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
         """See `Kernel`."""
         table = self.nftables.read_table()
-        before = saved.from_table(table)
+        before = saved.from_table(table, saved.SAVED_SET)
         with self._inside():
             read = {name: sysctl.read(name) for name in sorted({*sysctl_names, *before})}
         return Dataplane(
-            table=without_saved(table),
+            table=saved.without_kept(table),
             routes=frozenset(route for route in self.routing.routes(ROUTE_PROTOCOL) if route.is_ours),
             rules=frozenset(rule for rule in self.routing.rules(ROUTE_PROTOCOL) if rule.is_ours),
             sysctls={name: value for name, value in read.items() if value is not None},
             saved=before,
+            standing=saved.from_table(table, saved.STANDING_SET),
         )
 
     def link_counters(self) -> dict[str, LinkCounters]:

@@ -58,6 +58,7 @@ _FIRST_32BIT_REGISTER: Final = 8
 _FIB_ADDRESS_TYPE: Final = 3
 _FIB_OF_SOURCE: Final = 1
 _FIB_OF_DESTINATION: Final = 2
+_FIB_OUT_INTERFACE: Final = 16
 _NAT_RANGE_ADDRESSES: Final = 1
 _NAT_RANGE_PORTS: Final = 2
 # What the kernel lists for a log statement that names no level: KERN_WARNING.
@@ -146,6 +147,7 @@ def _hash(e: Hash) -> bytes:
 
 def _fib(e: FibType) -> bytes:
     of = _FIB_OF_SOURCE if e.of_source else _FIB_OF_DESTINATION
+    of |= _FIB_OUT_INTERFACE if e.on_out_interface else 0
     return _register(1, e.to) + number(2, _FIB_ADDRESS_TYPE) + number(3, of)
 
 
@@ -250,10 +252,11 @@ def _read_hash(held: Mapping[int, bytes]) -> Expression:
 
 
 def _read_fib(held: Mapping[int, bytes]) -> Expression:
-    of = as_number(held[3])
+    flags = as_number(held[3])
+    of = flags & ~_FIB_OUT_INTERFACE
     if as_number(held[2]) != _FIB_ADDRESS_TYPE or of not in (_FIB_OF_SOURCE, _FIB_OF_DESTINATION):
         raise ValueError(held)
-    return FibType(of == _FIB_OF_SOURCE, _slot(held[1]))
+    return FibType(of == _FIB_OF_SOURCE, _slot(held[1]), of != flags)
 
 
 def _read_immediate(held: Mapping[int, bytes]) -> Expression:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile import compile_router, seed_of
+from evenflow.core.failover import AS_USUAL
 from evenflow.core.plan import EMPTY, in_force, make_plan
 from evenflow.errors import InputError, SystemRefusedError, VerifyError
 from evenflow.model.finding import Severity
@@ -20,6 +21,7 @@ from evenflow.model.finding import Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evenflow.core.failover import Standing
     from evenflow.kernel.linux import Kernel
     from evenflow.model.dataplane import Dataplane, Operation, Plan
     from evenflow.model.finding import Finding
@@ -49,7 +51,9 @@ class Prospect:
     findings: tuple[Finding, ...] = ()
 
 
-def look_ahead(kernel: Kernel, router: Router, machine: Machine, seed: int | None = None) -> Prospect:
+def look_ahead(
+    kernel: Kernel, router: Router, machine: Machine, seed: int | None = None, standing: Standing = AS_USUAL
+) -> Prospect:
     """Read actual, compile desired, diff.
 
     Raises:
@@ -62,7 +66,7 @@ def look_ahead(kernel: Kernel, router: Router, machine: Machine, seed: int | Non
     if seed is None:
         # Not to be guessed from outside: who knows it can choose the uplink of each connection.
         seed = secrets.randbits(32)
-    compiled = compile_router(router, machine, seed)
+    compiled = compile_router(router, machine, seed, standing)
     errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
     if errors or compiled.dataplane is None:
         raise InputError(errors)

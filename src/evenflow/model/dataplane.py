@@ -47,6 +47,7 @@ TABLE_BASE = 20000
 PRIORITY_BEFORE_MARKS = 20000
 PRIORITY_MARKS = 21000
 PRIORITY_AFTER_MARKS = 22000
+PRIORITY_PROBES = 23000
 PRIORITY_END = 24000
 PRIORITY_FALLBACK = 40000
 
@@ -126,6 +127,8 @@ class Dataplane:
         sysctls: name with slashes ("net/ipv4/ip_forward") and value. Desired: what must hold. Actual: what holds,
             for the names that were asked for; a name that this machine lacks is left out.
         saved: values from before evenflow, kept in our nft table. Desired may leave it empty: what holds now is saved.
+        standing: watches that are not as usual, "down" or "drained" by name; kept in our nft table, so that a
+            restarted daemon begins where the last one ended.
     """
 
     table: NftTable | None = None
@@ -133,6 +136,7 @@ class Dataplane:
     rules: frozenset[FibRule] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     saved: Mapping[str, str] = field(default_factory=dict)
+    standing: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- operations ---------------------------------------------------------------------------------------------------

@@ -191,10 +191,14 @@ class Hash:
 
 @dataclass(frozen=True, slots=True)
 class FibType:
-    """Load the address type of the packet's source or destination (RTN_*, 4 bytes, host order)."""
+    """Load the address type of the packet's source or destination (RTN_*, 4 bytes, host order).
+
+    With `on_out_interface` an address is local only if it is an address of the interface that the packet leaves by.
+    """
 
     of_source: bool
     to: int = 0
+    on_out_interface: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,7 @@ class Route:
 
     `watches` names the watches that must be up for it to be in force. `gateway_watches` names one watch per
     gateway, in their order ("" where it has none): a lost one takes away its gateway, the last one the route.
+    `in_force` False is a route whose watches are not up: it is known, and left out of the kernel.
     """
 
     table: str
@@ -260,6 +261,7 @@ class Route:
     preferred_source: Address | None = None
     watches: tuple[str, ...] = ()
     gateway_watches: tuple[str, ...] = ()
+    in_force: bool = True
     comment: str = ""
     origin: Origin = NOWHERE
 

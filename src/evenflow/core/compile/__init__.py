@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import Sets
 from evenflow.core.compile.effects import Chains
+from evenflow.core.compile.guard import compile_guard
 from evenflow.core.compile.mangle import compile_mangle
 from evenflow.core.compile.nat import compile_nat
+from evenflow.core.failover import AS_USUAL, stand
 from evenflow.core.fold import fold
 from evenflow.core.mangle import JUMP_DEPTH
 from evenflow.core.matching import Surroundings
@@ -24,6 +26,7 @@ from evenflow.model.router import JumpAction, LearnedGateway
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evenflow.core.failover import Standing
     from evenflow.core.routing import Routing
     from evenflow.model.machine import Machine
     from evenflow.model.router import Router
@@ -37,9 +40,12 @@ class Compiled:
     findings: tuple[Finding, ...] = ()
 
 
-def compile_router(router: Router, machine: Machine, seed: int) -> Compiled:
-    """What `router` needs on `machine`; `seed` (32 bits) is that of every classifier's hash."""
-    router = fold(router)
+def compile_router(router: Router, machine: Machine, seed: int, standing: Standing = AS_USUAL) -> Compiled:
+    """What `router` needs on `machine` while its watches stand so.
+
+    `seed` (32 bits) is that of every classifier's hash.
+    """
+    router = stand(fold(router), standing)
     findings = tuple(_obstacles(router))
     try:
         numbers = number_router(router)
@@ -52,8 +58,15 @@ def compile_router(router: Router, machine: Machine, seed: int) -> Compiled:
     sets, chains = Sets(), Chains(numbers)
     compile_mangle(around, numbers, sets, chains)
     compile_nat(around, numbers, sets, chains)
+    compile_guard(router, sets, chains)
     table = NftTable(chains.made, sets.made)
-    dataplane = Dataplane(table, frozenset(routing.routes), frozenset(routing.rules), _sysctls(router, routing))
+    dataplane = Dataplane(
+        table,
+        frozenset(routing.routes),
+        frozenset(routing.rules),
+        _sysctls(router, routing),
+        standing=standing.to_kernel({watch.name for watch in router.watches}),
+    )
     return Compiled(dataplane, routing.findings)
 
 

@@ -242,7 +242,9 @@ class _FamilyCompiler:
         spread = rule.action
         assert isinstance(spread, SpreadAction)
         name = f"spread/{self.chain_name(chain)}/{position}"
-        verdicts = {owner: self._stream(chain, rules, position, owner) for owner in dict.fromkeys(spread.owners)}
+        # Every member of the pool has its verdict ready: a failover changes elements of the map and no chain.
+        marks = dict.fromkeys((*spread.owners, *(member.mark for member in spread.pool)))
+        verdicts = {mark: self._stream(chain, rules, position, mark) for mark in marks}
         modulus = self.around.modulus(spread.classifier)
         elements = frozenset(
             SetElement(word(value), verdicts[spread.owners[value % len(spread.owners)]]) for value in range(modulus)
