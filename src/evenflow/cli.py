@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenflow import __version__
 from evenflow.errors import EvenflowError, InputError, LabError, SystemRefusedError
-from evenflow.model.finding import Finding, Origin, Severity, error, has_errors
+from evenflow.model.finding import Finding, Severity, has_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from evenflow.model.machine import Machine
     from evenflow.model.router import Router
 
+#: Where the daemon listens unless told otherwise; the systemd unit makes the directory.
+_SOCKET = "/run/evenflow/control.sock"
+
 DONE, MISTAKE, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
-
-#: Larger files are no router's configuration; reading one must not take the machine's memory.
-SIZE_LIMIT_BYTES = 64 << 20
-
 
 # --- reading the configuration ---------------------------------------------------------------------------------------
 
@@ -39,19 +38,9 @@ def load(file: str) -> Loaded:
     Raises:
         InputError: the file can't be read at all.
     """
-    from evenflow.formats import configuration
+    from evenflow.kernel.files import read_configuration
 
-    path = Path(file)
-    try:
-        if path.stat().st_size > SIZE_LIMIT_BYTES:
-            raise InputError(
-                [error("too-large", Origin(file), f"over {SIZE_LIMIT_BYTES >> 20} MiB; is it the right file?")]
-            )
-        content = path.read_bytes()
-    except OSError as problem:
-        message = f"can't be read: {problem.strerror}; check the name and who may read it"
-        raise InputError([error("unreadable", Origin(file), message)]) from problem
-    return configuration.parse(content, file)
+    return read_configuration(file)
 
 
 def load_for_this_machine(file: str, machine: Machine) -> tuple[Router, tuple[Finding, ...]]:
@@ -198,6 +187,14 @@ def down(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def daemon(arguments: argparse.Namespace) -> int:
+    """`evenflow run`, and the commands that speak to it."""
+    from evenflow.daemon import commands
+
+    status: int = getattr(commands, arguments.command)(arguments)
+    return status
+
+
 def lab(arguments: argparse.Namespace) -> int:
     """`evenflow lab`: play a scenario in network namespaces; nothing outside them is touched."""
     from rich.console import Console
@@ -279,6 +276,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
         if name != "check":
             command.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
+    _daemon_commands(commands, seed_help)
     _command(commands, "down", down, "take all of evenflow's out of this kernel, and put its settings back")
     playing = _command(commands, "lab", lab, "play a router with clients, providers and servers in namespaces")
     playing.add_argument(
@@ -291,6 +289,29 @@ def parser() -> argparse.ArgumentParser:
     playing.add_argument("--html", default="lab-report.html", metavar="FILE", help="the report (default: %(default)s)")
     playing.add_argument("--no-html", action="store_true", help="write no report")
     return top
+
+
+def _daemon_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], seed_help: str) -> None:
+    running = _command(commands, "run", daemon, "the daemon, in the foreground: health, failover, drift mended")
+    running.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
+    running.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
+    running.add_argument("--verbose", action="store_true", help="log doubts and their ends, too")
+    speaking = [
+        _command(commands, "status", daemon, "how the uplinks of the running daemon stand, and the last events"),
+        _command(commands, "events", daemon, "what happens in the running daemon, as it happens"),
+        _command(commands, "reload", daemon, "have the daemon read its configuration anew; a bad one is refused"),
+    ]
+    for name, summary in (
+        ("drain", "no new connections by an uplink; the old ones finish there"),
+        ("undrain", "new connections by an uplink again"),
+    ):
+        command = _command(commands, name, daemon, summary)
+        command.add_argument("uplink", metavar="UPLINK", help="its name, as `evenflow status` shows it")
+        speaking.append(command)
+    for command in (running, *speaking):
+        command.add_argument(
+            "--socket", default=_SOCKET, metavar="PATH", help="the daemon's control socket (default: %(default)s)"
+        )
 
 
 def _command(

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
     from evenflow.model.router import PoolMember, Route, Router
 
-#: What `Dataplane.standing` says of a watch. Both at once is "down drained".
-DOWN, DRAINED = "down", "drained"
+#: What `Dataplane.standing` says of a watch, in any combination: "down drained".
+DOWN, DRAINED, RETURNING = "down", "drained", "returning"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the watches of a router stand. Names that the router does not have mean nothing.
+
+    All of it is read back from the kernel: `from_kernel` gives who is lost or drained, `away_in` which buckets of those
+    that are returning others still keep.
 
     Attributes:
         down: lost: no packet is sent there.
@@ -48,8 +51,13 @@ class Standing:
 
     def to_kernel(self, names: AbstractSet[str]) -> dict[str, str]:
         """For each watch of `names` that is not as usual, what to remember of it."""
-        said = {name: [DOWN] * (name in self.down) + [DRAINED] * (name in self.drained) for name in names}
-        return {name: " ".join(words) for name, words in said.items() if words}
+        groups: tuple[tuple[str, AbstractSet[str]], ...] = (
+            (DOWN, self.down),
+            (DRAINED, self.drained),
+            (RETURNING, {name for name, buckets in self.away.items() if buckets}),
+        )
+        said = {name: " ".join(word for word, group in groups if name in group) for name in names}
+        return {name: words for name, words in said.items() if words}
 
 
 AS_USUAL = Standing()

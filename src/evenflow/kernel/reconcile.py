@@ -147,5 +147,8 @@ def only_one() -> Iterator[None]:
         try:
             lock.bind(_LOCK_ADDRESS)
         except OSError as problem:
-            raise SystemRefusedError("another evenflow is changing this machine just now; try again") from problem
+            raise SystemRefusedError(
+                "another evenflow is at work on this machine: a daemon (`evenflow status` asks it, `evenflow reload` has "
+                "it read its configuration anew), or a change that is done in a moment"
+            ) from problem
         yield

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 #: Priority of mangle in every hook: after connection tracking (-200), before destination NAT (-100).
 MANGLE_PRIORITY = -150
 
+#: What the names of the chains and maps of spreads begin with.
+SPREAD_PREFIX = "spread/"
+
 
 def compile_mangle(around: Surroundings, numbers: Numbers, sets: Sets, chains: Chains) -> None:
     """Add the chains and sets of the mangle list of `around.router`."""
@@ -241,7 +244,7 @@ class _FamilyCompiler:
         rule = rules[position]
         spread = rule.action
         assert isinstance(spread, SpreadAction)
-        name = f"spread/{self.chain_name(chain)}/{position}"
+        name = f"{SPREAD_PREFIX}{self.chain_name(chain)}/{position}"
         # Every member of the pool has its verdict ready: a failover changes elements of the map and no chain.
         marks = dict.fromkeys((*spread.owners, *(member.mark for member in spread.pool)))
         verdicts = {mark: self._stream(chain, rules, position, mark) for mark in marks}

@@ -1,0 +1,98 @@
+"""One watch at work: its state machine, fed by its probes and by what the links say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evenflow.core.health import HealthMachine
+from evenflow.core.numbering import number_router
+from evenflow.core.watching import link_problem, next_hops
+from evenflow.kernel.probes import ProbeRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from evenflow.core.failover import Standing
+    from evenflow.core.health import Transition
+    from evenflow.model.flow import Address, Family
+    from evenflow.model.health import Watch
+    from evenflow.model.machine import Machine
+    from evenflow.model.router import Router
+
+    OnTransition = Callable[["Watcher", Transition], None]
+
+
+class Watcher:
+    """A watch, its state machine and its probes.
+
+    Attributes:
+        watch: what is watched.
+        machine: the state machine.
+        reason: why it is in its state.
+        next_hops: its gateway in each family, as it was last seen.
+    """
+
+    def __init__(
+        self, watch: Watch, router: Router, standing: Standing, on_transition: OnTransition, *, now_s: float
+    ) -> None:
+        self.watch = watch
+        self.machine = HealthMachine(
+            watch.settings,
+            len(watch.targets),
+            now_s=now_s,
+            was_down=watch.name in standing.down,
+            drained=watch.name in standing.drained,
+        )
+        self.reason = "just begun"
+        self.next_hops: Mapping[Family, Address] = {}
+        self._mark = number_router(router).probe_mark(watch)
+        self._on_transition = on_transition
+        self._problem = ""
+        self._probes = ProbeRunner(
+            interface=watch.interface,
+            mark=self._mark,
+            targets=watch.targets,
+            interval_ms=watch.settings.interval_ms,
+            timeout_ms=watch.settings.timeout_ms,
+            on_answer=self._answered,
+            on_lost=self._lost,
+        )
+
+    def start(self) -> None:
+        """Begin to probe; the loop must run."""
+        self._probes.start()
+
+    def stop(self) -> None:
+        """Stop probing."""
+        self._probes.stop()
+
+    def continues(self, watch: Watch, router: Router) -> bool:
+        """Whether `watch` asks for just what is being done: then nothing needs to begin anew."""
+        same = replace(watch, origin=self.watch.origin, on_down=self.watch.on_down, failback=self.watch.failback,
+                       failback_s=self.watch.failback_s)  # fmt: skip
+        return same == self.watch and number_router(router).probe_mark(watch) == self._mark
+
+    def look(self, router: Router, machine: Machine, now_s: float) -> None:
+        """Take note of links, addresses and gateways as they are now."""
+        hops = next_hops(self.watch, router, machine)
+        if hops != self.next_hops:
+            self._probes.gateways = self.next_hops = hops
+        problem = link_problem(self.watch, router, machine)
+        if problem != self._problem:
+            self._problem = problem
+            self.note(self.machine.link(problem=problem, now_s=now_s))
+            if not problem:
+                self._probes.probe_now()
+
+    def note(self, transition: Transition | None) -> None:
+        """Remember why, and tell."""
+        if transition is not None:
+            self.reason = transition.reason
+            self._on_transition(self, transition)
+
+    def _answered(self, target: int, rtt_ms: float, now_s: float) -> None:
+        self.note(self.machine.answered(target, rtt_ms, now_s))
+
+    def _lost(self, target: int, _reason: str, now_s: float) -> None:
+        self.note(self.machine.lost(target, now_s))
