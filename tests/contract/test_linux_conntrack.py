@@ -18,6 +18,7 @@ from evenflow.kernel.netlink import (
     NLM_F_EXCL,
     NetlinkSocket,
     Request,
+    _frame,
     attribute,
     nested,
 )
@@ -49,6 +50,20 @@ class Table:
         if protocol == TCP:
             rest += nested(4, nested(1, attribute(1, b"\x03")))  # established
         self._netlink.request(Request(CT_NEW, header + there + back + rest, NLM_F_CREATE | NLM_F_EXCL))
+
+    def add_many(self, count: int, network: str, mark: int) -> None:
+        """UDP entries from that many sources of a /8, many in one message to the kernel."""
+        first, header = int(ip_address(network)), struct.pack("!BBH", socket.AF_INET, 0, 0)
+        rest = attribute(7, struct.pack("!I", 600)) + attribute(8, struct.pack("!I", mark))
+        server = ip_address("198.51.100.7")
+        for start in range(0, count, 500):
+            frames = []
+            for n in range(start, min(start + 500, count)):
+                client = IPv4Address(first + n)
+                there = _tuple(1, client, server, (40000, 53), UDP)
+                request = Request(CT_NEW, header + there + _tuple(2, server, client, (53, 40000), UDP) + rest)
+                frames.append(_frame(request, NLM_F_CREATE | NLM_F_EXCL, 1))
+            self._netlink._socket.send(b"".join(frames))
 
     def close(self) -> None:
         self.conntrack.close()
@@ -121,3 +136,13 @@ def test_a_mark_that_would_delete_all_or_nothing_is_a_mistake(table: Table, mark
     with pytest.raises(ValueError, match="mark"):
         table.conntrack.delete_marked(mark, mask)
     assert table.conntrack.count() == 1
+
+
+def test_a_hundred_thousand_of_one_mark_go_and_all_others_stay(table: Table) -> None:
+    table.add_many(100_000, "10.0.0.0", 0x10001)
+    table.add_many(20_000, "11.0.0.0", 0x10002)
+    assert table.conntrack.count() == 120_000
+    table.conntrack.delete_marked(1, 0xFFFF)
+    assert next(table.conntrack.entries(1, 0xFFFF), None) is None
+    assert table.conntrack.count() == 20_000
+    assert all(entry.mark == 0x10002 for entry in table.conntrack.entries())
