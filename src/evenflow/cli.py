@@ -202,8 +202,11 @@ def lab(arguments: argparse.Namespace) -> int:
     from evenflow.kernel.namespaces import enter_private
     from evenflow.lab.article import play_article
     from evenflow.lab.progress import ConsoleProgress
+    from evenflow.lab.scenarios import scenario_named
     from evenflow.lab.terminal import print_report
 
+    if arguments.scenario and (arguments.scenario == "failover" or scenario_named(arguments.scenario)):
+        return _play_scenarios(arguments)
     file = arguments.scenario or str(Path(__file__).parent / "examples" / "seed.rsc")
     loaded = load(file)
     if loaded.router is None or has_errors(loaded.findings):
@@ -225,6 +228,26 @@ def lab(arguments: argparse.Namespace) -> int:
         if html is not None:
             print(f"the report with pictures: {html.resolve()}")
     return DONE if report.held else MISTAKE
+
+
+def _play_scenarios(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from evenflow.kernel.namespaces import enter_private
+    from evenflow.lab.scenarios import SCENARIOS, play_scenario
+    from evenflow.lab.timeline import print_played, print_verdict
+
+    enter_private()
+    console = Console(stderr=arguments.json)
+    played = []
+    for scenario in SCENARIOS:
+        if arguments.scenario in ("failover", scenario.name):
+            played.append(play_scenario(scenario, seed=arguments.seed))
+            print_played(played[-1], console)
+    print_verdict(played, console)
+    if arguments.json:
+        _print_json({"scenarios": [one.to_json() for one in played]})
+    return DONE if all(one.held for one in played) else MISTAKE
 
 
 def _apply_in_lab(file: str, seed: int | None) -> None:
@@ -281,9 +304,11 @@ def parser() -> argparse.ArgumentParser:
     playing = _command(commands, "lab", lab, "play a router with clients, providers and servers in namespaces")
     playing.add_argument(
         "scenario",
-        metavar="CONFIG",
+        metavar="SCENARIO",
         nargs="?",
-        help="a configuration for the interfaces USER_01, ether1 and pppoe-out1; left out: the article's router",
+        help="a configuration for the interfaces USER_01, ether1 and pppoe-out1; or a failover scenario with the "
+        "daemon: carrier, gateway, far, loss, latency, all, flapping, interface, drift, kill, reload, drain, or failover "
+        "for every one of them; left out: the article's router",
     )
     playing.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
     playing.add_argument("--html", default="lab-report.html", metavar="FILE", help="the report (default: %(default)s)")

@@ -33,7 +33,10 @@ PIECES = st.sampled_from(
         "comment=isp1 ",
         "per-connection-classifier=\\\n    both-addresses:2/3 ", "place-before=0 ", "copy-from=0 ", "name=a ",
         "include=a ", "interface=a ", "list=a ", 'script="/ip route set [find] gateway=\\$\\"gateway-address\\"" ',
-        "prose, mostly ",
+        "prose, mostly ", "/tool netwatch add host=9.9.9.9 ", 'up-script="/ip route enable [find comment=isp1]" ',
+        'down-script="/ip route set [find] distance=7" ', "up-script=a ", "check-gateway=ping ", "check-gateway=arp ",
+        '/system script add name=a source="/system script run a; /ip route disable 0" ', "/routing settings set ",
+        "check-gateway-ping-interval=1s ",
         "\\41", '"\\C3\\A9"', "numbers=0 ", "disabled=yes ", "!comment ", "blackhole ", "fib ", "0,1 ",
         "99999999999999 ",
     ]
@@ -135,7 +138,8 @@ def test_reading_is_a_function_of_the_text(text: str) -> None:
         'add comment="\n', "add comment=[\n", "add script={ \n", 'add script="\n', "set [find a=b or c=d] distance=2\n",
         "add comment=(]\n", "add comment=[find (((((((((((((\n", "{\n}\n", "a\n", "}\n", "/x\n", "/ip foo bar\n",
         "$a\n", ":if (1) do={\n", 'add comment="$(\n', 'add comment="\\\n', "add comment=\\\n",
-        "add chain=a place-before=0\n",
+        "add chain=a place-before=0\n", "add gateway=10.0.0.1 check-gateway=ping\n",
+        '/tool netwatch add host=9.9.9.9 up-script="/ip route enable 0" down-script="/ip route disable [find]"\n',
     ],
 )  # fmt: skip
 def test_time_grows_with_the_length_alone(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,7 +48,8 @@ class FakeConntrack:
 
     def entries(self, mark: int, mask: int) -> Any:
         assert mask == 0xFFFF
-        return iter([mark] * self.by_number.get(mark, 0))
+        entry = SimpleNamespace(original=SimpleNamespace(destination=ip_address("198.51.100.1")))
+        return iter([entry] * self.by_number.get(mark, 0))
 
 
 POLICY = Policy(

@@ -128,7 +128,8 @@ def test_each_table_leads_by_its_own_uplink_then_by_the_other() -> None:
     assert [table.name for table in router.tables] == ["isp1", "isp2", FALLBACK_TABLE_NAME]
     assert defaults(router, "isp1") == [(1, stated), (2, learned), nothing]
     assert defaults(router, "isp2") == [(1, learned), (2, stated), nothing]
-    assert defaults(router, FALLBACK_TABLE_NAME) == [(1, stated), (2, learned)]
+    when_all_are_lost = [(1001, stated), (1002, learned)]
+    assert defaults(router, FALLBACK_TABLE_NAME) == [(1, stated), (2, learned), *when_all_are_lost]
 
 
 def test_a_stated_gateway_serves_its_own_family_only() -> None:
@@ -195,7 +196,7 @@ def test_backups_come_by_weight_then_in_the_order_of_the_file() -> None:
         "dsl": ["eth1", "eth2", "eth3"],
         "fibre": ["eth2", "eth1", "eth3"],
         "cable": ["eth3", "eth2", "eth1"],
-        FALLBACK_TABLE_NAME: ["eth1", "eth2", "eth3"],
+        FALLBACK_TABLE_NAME: ["eth1", "eth2", "eth3"] * 2,  # once more for when all are lost
     }
 
 

@@ -71,7 +71,7 @@ class Line:
 
 def netlink(*answers: list[bytes | int]) -> NetlinkSocket:
     made: Any = NetlinkSocket.__new__(NetlinkSocket)
-    made._socket, made._sequence = Line(*answers), 0
+    made._socket, made._sequence, made._dumping = Line(*answers), 0, False
     assert isinstance(made, NetlinkSocket)
     return made
 

@@ -82,14 +82,23 @@ def test_everything_a_route_can_say() -> None:
         10,
         11,
         ip_address("192.0.2.2"),
+        gateway_watches=("192.0.2.1",),
         comment="a",
         origin=Origin("r.rsc", 1, "/ip route add"),
     )
 
 
-@pytest.mark.parametrize(("given", "check"), [("ping", CheckGateway.PING), ("bfd", CheckGateway.BFD), ("none", None)])
+@pytest.mark.parametrize(("given", "check"), [("ping", CheckGateway.PING), ("arp", CheckGateway.ARP), ("none", None)])
 def test_check_gateway(given: str, check: CheckGateway | None) -> None:
     assert route(f"gateway=192.0.2.1 check-gateway={given}").check_gateway is check
+
+
+@pytest.mark.parametrize("given", ["bfd", "bfd-multi-hop"])
+def test_a_check_that_is_not_done_here(given: str) -> None:
+    parsed = parse(f"/ip route add gateway=192.0.2.1 check-gateway={given}")
+    assert codes(parsed) == [("warning", "unsupported-check")]
+    assert parsed.router.routes[0].check_gateway is CheckGateway.BFD
+    assert parsed.router.watches == ()
 
 
 @pytest.mark.parametrize(
@@ -379,7 +388,6 @@ def test_scripts_that_are_not_followed_are_told_of(script: str, found: tuple[str
 @pytest.mark.parametrize(
     "text",
     [
-        '/tool netwatch add host=192.0.2.1 down-script="/ip route disable [find comment=a]"',
         '/system scheduler add name=a on-event={/ip firewall mangle\nadd chain=a}',
         '/system script add name=a source=":if (1=1) do={ /routing rule add table=a }"',
         '/ppp profile set 0 on-up="/ip route add gateway=\\$\\"remote-address\\""',

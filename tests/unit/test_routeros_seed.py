@@ -8,6 +8,7 @@ from pathlib import Path
 from evenflow.formats.routeros import Kind, parse
 from evenflow.model.finding import Finding, Origin, Severity
 from evenflow.model.flow import ConnectionState, Family
+from evenflow.model.health import ROUTEROS, ProbeMethod, ProbeTarget, Watch
 from evenflow.model.matcher import (
     AddressType,
     AddressTypeMatch,
@@ -72,8 +73,17 @@ def pcc(remainder: int) -> PccMatch:
 
 def route(line: int, table: str, gateway: Gateway, distance: int) -> Route:
     comment = "isp1" if isinstance(gateway, LearnedGateway) else ""
-    origin = at(line, "/ip route")
-    return Route(table, DEFAULT, (gateway,), distance, check_gateway=CheckGateway.PING, comment=comment, origin=origin)
+    watches = ("ether1",) if isinstance(gateway, LearnedGateway) else ()
+    return Route(
+        table,
+        DEFAULT,
+        (gateway,),
+        distance,
+        check_gateway=CheckGateway.PING,
+        gateway_watches=watches,
+        comment=comment,
+        origin=at(line, "/ip route"),
+    )
 
 
 ISP1 = LearnedGateway("ether1", IPv4Address("100.64.1.1"))
@@ -110,6 +120,11 @@ EXPECTED = Router(
         Interface("pppoe-out1", "pppoe", origin=at(9, "/interface pppoe-client")),
         Interface("ether3", origin=at(9, "/interface pppoe-client")),
         Interface("ether1", origin=at(16, "/ip dhcp-client")),
+    ),
+    watches=(
+        Watch(
+            "ether1", "ether1", (ISP1,), (ProbeTarget(ProbeMethod.ICMP, None),), ROUTEROS, origin=at(38, "/ip route")
+        ),
     ),
 )
 

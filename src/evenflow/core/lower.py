@@ -14,7 +14,7 @@ moves traffic with no help from the daemon. Routes of main that are more specifi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.failover import bucket_count_of, home_of
@@ -71,6 +71,9 @@ LAN_LIST_NAME = "lan"
 
 #: Distance of the last resort: behind as many uplinks as there can be, and below 255, which RouterOS never uses.
 LAST_RESORT_DISTANCE = 250
+
+#: Distance of routes that are there whatever is lost; behind all others.
+WHEN_ALL_ARE_LOST = 1001
 
 
 def lower(policy: Policy) -> Router:
@@ -198,10 +201,14 @@ class _Lowering:
             if self.policy.balance.last_resort is LastResort.UNREACHABLE:
                 yield from self._last_resort(uplink.name, self.policy.balance.origin)
         yield from self._defaults(FALLBACK_TABLE_NAME, list(self.policy.uplinks))
+        # Without any default route a reverse-path filter takes the answers to our probes for forged: no uplink could
+        # ever be seen to return. So the way that the router's own packets fall back to is there even when all are lost.
+        for route in self._defaults(FALLBACK_TABLE_NAME, list(self.policy.uplinks), first=WHEN_ALL_ARE_LOST):
+            yield replace(route, watches=())
 
-    def _defaults(self, table: str, uplinks: list[Uplink]) -> Iterator[Route]:
+    def _defaults(self, table: str, uplinks: list[Uplink], first: int = 1) -> Iterator[Route]:
         """Default routes through the uplinks, nearest first; an uplink has the same distance in both families."""
-        for distance, uplink in enumerate(uplinks, start=1):
+        for distance, uplink in enumerate(uplinks, start=first):
             for family in self.families:
                 gateway = _gateway(uplink, family)
                 if gateway is not None:

@@ -23,13 +23,14 @@ from evenflow.model.finding import Severity
 from evenflow.model.matcher import MarkKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from evenflow.core.compile import Compiled
     from evenflow.kernel.conntrack import Conntrack
     from evenflow.kernel.linux import Kernel
     from evenflow.model.dataplane import Dataplane, Operation
     from evenflow.model.finding import Finding
+    from evenflow.model.flow import Address
     from evenflow.model.machine import Machine
     from evenflow.model.router import Router, SpreadAction
 
@@ -120,7 +121,9 @@ class Balancer:
             return Pass(failures=errors)
         actual = self._kernel.read_dataplane(compiled.dataplane.sysctls)
         there = {name: value for name, value in compiled.dataplane.sysctls.items() if name in actual.sysctls}
-        desired = in_force(replace(compiled.dataplane, sysctls=there), actual)
+        # What was before evenflow is known here even when somebody has deleted the table that keeps it.
+        saved = self._desired.saved if self._desired is not None and actual.table is None else {}
+        desired = in_force(replace(compiled.dataplane, sysctls=there, saved=saved), actual)
         plan = make_plan(desired, actual)
         changed = self._desired is None or _wish(self._desired) != _wish(desired)
         failures = tuple(self._execute(plan.operations))
@@ -140,7 +143,7 @@ class Balancer:
         """
         number = number_router(self.router).mark(MarkKind.CONNECTION, connection_mark)
         before = self._conntrack.count()
-        self._delete_marked(number)
+        self._delete_marked(number, self._own_addresses())
         return max(0, before - self._conntrack.count())
 
     def shares(self) -> dict[str, int]:
@@ -204,10 +207,18 @@ class Balancer:
             return set(number_router(router).connection_marks.values())
         return set()
 
-    def _delete_marked(self, number: int) -> None:
+    def _own_addresses(self) -> frozenset[Address]:
+        return frozenset(own.address.ip for own in self.machine.addresses)
+
+    def _delete_marked(self, number: int, inbound_to: Collection[Address] = ()) -> None:
+        """Delete, and look whether any is left that could hang.
+
+        A line that is lost for its latency, say, still brings connections in; they are marked anew, and rightly so.
+        """
         for _ in range(_FLUSH_TRIES):
             self._conntrack.delete_marked(number, CONNECTION_MARK_MASK)
-            if next(self._conntrack.entries(number, CONNECTION_MARK_MASK), None) is None:
+            left = self._conntrack.entries(number, CONNECTION_MARK_MASK)
+            if all(entry.original.destination in inbound_to for entry in left):
                 return
         raise SystemRefusedError(
             f"connections with mark {number:#x} are made faster than they are deleted; is something else marking them?"

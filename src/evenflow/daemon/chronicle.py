@@ -23,7 +23,7 @@ class Chronicle:
     """The last events, and who is told of new ones.
 
     Attributes:
-        last: the newest last; each is a JSON object with `at` (UTC, ISO 8601), `event`, `message`, and what belongs to it.
+        last: the newest last; each is a JSON object: `at` (UTC, ISO 8601), `event`, `message`, and what belongs to it.
         listeners: called with each new one.
     """
 

@@ -47,7 +47,9 @@ def _print_status(answer: dict[str, Any]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("uplink", "interface", "state", "for", "share", "target", "loss", "round trip", "because"):
-        table.add_column(title, justify="right" if title in ("for", "share", "target", "loss", "round trip") else "left")
+        table.add_column(
+            title, justify="right" if title in ("for", "share", "target", "loss", "round trip") else "left"
+        )
     colours = {"UP": "green", "DOWN": "red", "DRAINED": "yellow", "FALLING": "yellow", "RISING": "yellow"}
     for uplink in answer["uplinks"]:
         colour = colours.get(uplink["state"], "default")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +32,7 @@ from evenflow.model.finding import Severity, has_errors
 from evenflow.model.health import HealthState, OnDown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from evenflow.core.health import Transition
     from evenflow.daemon.balancer import Pass
@@ -93,9 +94,7 @@ class Service:
         with contextlib.ExitStack() as stack:
             stack.enter_context(only_one())
             self._kernel = stack.enter_context(LinuxKernel())
-            self._balancer = Balancer(
-                self._kernel, stack.enter_context(Conntrack()), loaded.router, self._options.seed
-            )
+            self._balancer = Balancer(self._kernel, stack.enter_context(Conntrack()), loaded.router, self._options.seed)
             self._returning = Returning(self._balancer)
             self._hooks = HookRunner(loaded.hooks)
             self._chronicle.listeners.append(self._hooks.tell)
@@ -169,7 +168,9 @@ class Service:
         if done.in_sync:
             self._failed_passes = 0
         else:
-            self._failed("; ".join(done.failures) or f"{done.left} differences were read back; something else changes them")
+            self._failed(
+                "; ".join(done.failures) or f"{done.left} differences were read back; something else changes them"
+            )
         self._tell(done, self._flush() if done.in_sync else {})
 
     def _standing(self, now_s: float) -> Standing:
@@ -195,29 +196,33 @@ class Service:
     def _failed(self, why: str) -> None:
         self._failed_passes += 1
         if self._failed_passes in (1, 10) or self._failed_passes % 100 == 0:
-            self._chronicle.tell("refused", f"could not do everything, trying again: {why}", level=40)
+            self._chronicle.tell("refused", f"could not do everything, trying again: {why}", level=logging.ERROR)
 
     def _tell(self, done: Pass, flushed: dict[str, int]) -> None:
         told, self._transitions = self._transitions, []
         for watcher, transition in told:
-            moved = done.moved or {} if _moves_traffic(transition) else {}
-            name = watcher.watch.name
-            count = flushed.get(name) if transition.after is HealthState.DOWN else None
-            self._chronicle.tell(
-                "state",
-                transition_message(name, transition, moved, count),
-                level=30 if transition.after is HealthState.DOWN else 20 if _matters(transition) else 10,
-                uplink=name,
-                before=transition.before.value,
-                after=transition.after.value,
-                reason=transition.reason,
-                moved=dict(moved),
-                flushed=count or 0,
-            )
+            self._tell_of(watcher, transition, done.moved or {}, flushed.get(watcher.watch.name))
         if done.operations and not told:
             kind = "changed" if done.wanted_change else "drift"
             self._chronicle.tell(kind, pass_message(done), operations=len(done.operations))
         self._last = done
+
+    def _tell_of(
+        self, watcher: Watcher, transition: Transition, moved: Mapping[str, int], flushed: int | None = None
+    ) -> None:
+        name = watcher.watch.name
+        doubt = HealthState.FALLING in (transition.before, transition.after) and not transition.lost
+        self._chronicle.tell(
+            "state",
+            transition_message(name, transition, moved, flushed),
+            level=logging.DEBUG if doubt else logging.WARNING if transition.lost else logging.INFO,
+            uplink=name,
+            before=transition.before.value,
+            after=transition.after.value,
+            reason=transition.reason,
+            moved=dict(moved),
+            flushed=flushed or 0,
+        )
 
     # --- what wakes it ---------------------------------------------------------------------------------------------
 
@@ -226,17 +231,19 @@ class Service:
         self._wake.set()
 
     def _transition(self, watcher: Watcher, transition: Transition) -> None:
+        if not _moves_traffic(transition):
+            self._tell_of(watcher, transition, {})
+            return
         self._transitions.append((watcher, transition))
         watch, now_s = watcher.watch, self._now()
-        if transition.after is HealthState.DOWN and transition.before is not HealthState.RISING:
+        if transition.lost:
             self._returning.forget(watch.name)
             if watch.on_down is OnDown.FLUSH and watch.connection_mark is not None:
                 self._to_flush[watch.name] = watch.connection_mark
-        elif transition.before is HealthState.RISING and watcher.machine.usable:
+        elif transition.returned:
             self._to_flush.pop(watch.name, None)
             self._returning.begin(watcher, now_s)
-        if transition.after is not HealthState.FALLING:
-            self._soon()
+        self._soon()
 
     def _soon(self) -> None:
         self._urgent = True
@@ -289,7 +296,9 @@ class Service:
             self._hooks.change(loaded.hooks)
         except EvenflowError as problem:
             self._chronicle.tell(
-                "reload-refused", f"{self._options.config} is refused, the old configuration goes on: {problem}", level=40
+                "reload-refused",
+                f"{self._options.config} is refused, the old configuration goes on: {problem}",
+                level=logging.ERROR,
             )
             raise
         finally:
@@ -340,9 +349,6 @@ def _errors(findings: Iterable[Any]) -> list[Any]:
 
 
 def _moves_traffic(transition: Transition) -> bool:
-    return transition.after in (HealthState.DOWN, HealthState.DRAINED) or HealthState.UP is transition.after
-
-
-def _matters(transition: Transition) -> bool:
-    """Whether somebody on call wants to read it."""
-    return HealthState.FALLING not in (transition.before, transition.after)
+    """Whether somebody's buckets have another owner by it."""
+    drained = HealthState.DRAINED in (transition.before, transition.after)
+    return drained or transition.lost or transition.returned

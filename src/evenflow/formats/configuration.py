@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.lint import lint
 from evenflow.core.lower import lower
 from evenflow.formats import policy, routeros
 from evenflow.model.finding import Finding, Origin, error, has_errors
+from evenflow.model.policy import Hooks
 
 if TYPE_CHECKING:
     from evenflow.model.router import Router
 
 
+_NOBODY = Hooks()
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration as it was read: the router, None where it can't be told, and what there is to say."""
+    """A configuration as it was read: the router, None where it can't be told, and what there is to say.
+
+    `hooks` are those that a policy tells of events; a script has none.
+    """
 
     router: Router | None
     findings: tuple[Finding, ...]
+    hooks: Hooks = _NOBODY
 
 
 def parse(content: bytes, file: str) -> Loaded:
@@ -31,7 +39,7 @@ def parse(content: bytes, file: str) -> Loaded:
     loaded = read(content, file)
     if loaded.router is None or has_errors(loaded.findings):
         return loaded
-    return Loaded(loaded.router, (*loaded.findings, *lint(loaded.router)))
+    return replace(loaded, findings=(*loaded.findings, *lint(loaded.router)))
 
 
 def _policy(content: bytes, file: str) -> Loaded:
@@ -42,7 +50,9 @@ def _policy(content: bytes, file: str) -> Loaded:
         message = "a policy is UTF-8 text, and this byte is not; save it as UTF-8"
         return Loaded(None, (error("not-utf8", Origin(file, line), message),))
     parsed = policy.parse(text, file)
-    return Loaded(None if parsed.policy is None else lower(parsed.policy), parsed.findings)
+    if parsed.policy is None:
+        return Loaded(None, parsed.findings)
+    return Loaded(lower(parsed.policy), parsed.findings, parsed.policy.hooks)
 
 
 def _script(content: bytes, file: str) -> Loaded:

@@ -148,7 +148,7 @@ def only_one() -> Iterator[None]:
             lock.bind(_LOCK_ADDRESS)
         except OSError as problem:
             raise SystemRefusedError(
-                "another evenflow is at work on this machine: a daemon (`evenflow status` asks it, `evenflow reload` has "
-                "it read its configuration anew), or a change that is done in a moment"
+                "another evenflow is at work on this machine: a daemon (`evenflow status` asks it, `evenflow reload` "
+                "has it read its configuration anew), or a change that is done in a moment"
             ) from problem
         yield

@@ -27,9 +27,11 @@ class PortCount:
 
 
 def port_count(world: World, uplink: LabUplink) -> PortCount:
-    """Read the counters of an uplink at its provider. Raises SystemRefusedError."""
+    """Read the counters of an uplink at its provider; none while the device is not there. Raises SystemRefusedError."""
     with world.inside(uplink.provider), RouteNetlink() as netlink:
-        counters = netlink.link_counters()[uplink.provider_port]
+        counters = netlink.link_counters().get(uplink.provider_port)
+    if counters is None:
+        return PortCount(0, 0)
     return PortCount(to_router_bytes=counters.tx_bytes, from_router_bytes=counters.rx_bytes)
 
 
@@ -81,8 +83,9 @@ class RateMeter:
                     RateSample(
                         at_s,
                         uplink.name,
-                        to_router_bps=8 * (new.to_router_bytes - old.to_router_bytes) / passed_s,
-                        from_router_bps=8 * (new.from_router_bytes - old.from_router_bytes) / passed_s,
+                        # A device that was made anew counts from 0.
+                        to_router_bps=8 * max(0, new.to_router_bytes - old.to_router_bytes) / passed_s,
+                        from_router_bps=8 * max(0, new.from_router_bytes - old.from_router_bytes) / passed_s,
                     )
                 )
                 before[uplink.name] = new

@@ -166,6 +166,9 @@ _CLIENT_SYSCTLS: Final = {"net/ipv4/ip_local_port_range": "20000 60999", "net/ip
 
 _ANY: Final = IPv4Network("0.0.0.0/0")
 
+#: Public resolvers that evenflow asks by default whether a line works; in the lab's Internet they answer, too.
+RESOLVERS: Final = tuple(IPv4Address(address) for address in ("1.1.1.1", "8.8.8.8", "9.9.9.9"))
+
 # With NOARP the kernel addresses a frame to the sending device's own Ethernet address. When both ends have the same
 # one, each takes the other's frames: a device that needs no next hop, as PPP is, on a kernel without PPP.
 _PPPOE_MAC: Final = "02:00:64:02:00:02"
@@ -215,7 +218,7 @@ def _nodes(outside: tuple[IPv4Address, ...]) -> tuple[Node, ...]:
         Node(
             INTERNET,
             "Internet",
-            loopback=tuple(IPv4Interface((address, 32)) for address in outside),
+            loopback=tuple(IPv4Interface((address, 32)) for address in (*outside, *RESOLVERS)),
             routes=(
                 StaticRoute(IPv4Network("100.64.1.0/24"), IPv4Address("192.0.2.1")),
                 StaticRoute(IPv4Network("100.64.2.0/24"), IPv4Address("192.0.2.5")),

@@ -146,9 +146,12 @@ class Traffic:
         pending: dict[Watched, asyncio.Task[None]] = {}
         try:
             while True:
+                if self.caught.issuperset(self._watched):
+                    await asyncio.sleep(interval_s)
                 for watched in self._watched:
                     task = pending.get(watched)
                     if watched in self.caught or (task is not None and not task.done()):
+                        await asyncio.sleep(0)
                         continue
                     pending[watched] = loop.create_task(self._attempt(watched))
                     await asyncio.sleep(interval_s)

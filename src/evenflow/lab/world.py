@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import socket as sockets
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -46,6 +47,7 @@ class World:
         self.topology = topology
         self._stack = contextlib.ExitStack()
         self._namespaces: dict[str, NetworkNamespace] = {}
+        self._new_index = _FIRST_INDEX
 
     def __enter__(self) -> Self:
         """Build it.
@@ -108,6 +110,25 @@ class World:
             flags = flags | _IFF_UP if up else flags & ~_IFF_UP
             fcntl.ioctl(control, _SIOCSIFFLAGS, _IFREQ.pack(name, flags))
 
+    def delete_link(self, node: str, interface: str) -> None:
+        """Delete a device; the other end of its cable goes with it."""
+        self._namespaces[node].run(["ip", "link", "del", interface])
+
+    def make_cable_anew(self, interface: str) -> None:
+        """Make the cable of a deleted device anew: both ends have new indexes, and all that was on them."""
+        cable = next(one for one in self.topology.cables if interface in (one.left.port.name, one.right.port.name))
+        self._new_index += 2
+        self._lay(cable, self._new_index)
+        for end in (cable.left, cable.right):
+            node = next(one for one in self.topology.nodes if one.name == end.node)
+            alone = replace(node, bridges=(), loopback=(), routes=())
+            commands = node_commands(alone, (end.port,))
+            commands += [
+                _route_command(route) for route in node.routes
+                if any(route.gateway in one.address.network for one in end.port.addresses if route.gateway)
+            ]  # fmt: skip
+            self._set_up(end.node, commands, (end.port,))
+
     # --- building ----------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -115,17 +136,23 @@ class World:
             self._namespaces[node.name] = self._stack.enter_context(NetworkNamespace.create())
         for node in self.topology.nodes:
             self._set_sysctls(node)
-        for n, cable in enumerate(self.topology.cables):
-            far = self._namespaces[cable.right.node].path
-            made = veth_command(cable, index=_FIRST_INDEX + 2 * n, far_namespace=far)
-            self._namespaces[cable.left.node].run(["ip", *made.split()])
+        for cable in self.topology.cables:
+            self._lay(cable, self._new_index)
+            self._new_index += 2
         for node in self.topology.nodes:
             ports = tuple(end.port for end in _ends(self.topology) if end.node == node.name)
-            namespace = self._namespaces[node.name]
-            namespace.run(["ip", "-batch", "-"], stdin="".join(f"{line}\n" for line in node_commands(node, ports)))
-            for port in ports:
-                if port.rate_bps is not None:
-                    namespace.run(["tc", *shaper_command(port, port.rate_bps).split()])
+            self._set_up(node.name, node_commands(node, ports), ports)
+
+    def _lay(self, cable: Cable, index: int) -> None:
+        made = veth_command(cable, index=index, far_namespace=self._namespaces[cable.right.node].path)
+        self._namespaces[cable.left.node].run(["ip", *made.split()])
+
+    def _set_up(self, node: str, commands: list[str], ports: tuple[Port, ...]) -> None:
+        namespace = self._namespaces[node]
+        namespace.run(["ip", "-batch", "-"], stdin="".join(f"{line}\n" for line in commands))
+        for port in ports:
+            if port.rate_bps is not None:
+                namespace.run(["tc", *shaper_command(port, port.rate_bps).split()])
 
     def _set_sysctls(self, node: Node) -> None:
         # /proc/sys/net shows the namespace of the thread that opens a file in it.

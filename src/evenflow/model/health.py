@@ -64,15 +64,17 @@ class HealthSettings:
 
     A target is lost when its last `fall` probes went unanswered, and answers when its last probe was answered. The
     uplink is lost when fewer than `quorum` targets are not lost, or a limit is passed; and back when for `hold_s`
-    (and at least `rise` probes in a row) enough targets answered and no limit was passed.
+    none of that was so, and `quorum` targets answered their last `rise` probes. One lost probe in between does not
+    begin the hold anew. docs/design/health.md has the reasons and what follows from the defaults.
 
     Attributes:
         interval_ms: between two probes of the same target.
         timeout_ms: an answer that comes later counts as none.
         fall: unanswered probes in a row, at least 1.
         rise: answered probes in a row, at least 1.
-        quorum: how many targets must answer, at least 1.
-        loss_percent: more lost probes than this part over the window is too much; None is no limit.
+        quorum: how many targets must answer, at least 1; all, where there are fewer.
+        loss_percent: more lost probes than this part over the window is too much; None is no limit. Probes to a
+            target that is lost are not counted. Neither limit is judged on less than half a window or ten probes.
         latency_ms: a higher median round trip over the window is too much; None is no limit.
         window_s: how far back loss and latency look.
         hold_s: how long the line must be good before it is used again. It doubles with each loss that follows within

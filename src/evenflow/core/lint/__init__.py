@@ -11,6 +11,13 @@
 | jump-to-nothing, chain-unused | warning | a jump to a chain without rules; a chain that nothing jumps to |
 | unknown-interface-list, unknown-address-list, interface-list-empty | warning, info | a list that never matches |
 | share-against-bandwidth | info | the shares are not in proportion to the stated bandwidths |
+| detection-time | info | how soon a loss is noticed, and a return used |
+| probe-storm, limit-without-effect | warning | settings of a watch that can't do what they are for |
+| targets-unreachable | error, warning | targets of a family that the uplink does not have |
+| next-hop-only | info | nobody beyond the next hop is asked |
+| probe-follows-failover | warning | a host is asked by the very routes that it decides on |
+| tier-without-weight | warning | all uplinks of a tier have weight 0 |
+| check-without-effect | info | check-gateway on an interface |
 | interface-missing, interface-down, bridge-port, gateway-unreachable | error | this machine can't do it |
 """
 
@@ -25,6 +32,7 @@ from evenflow.core.lint.machine import machine_findings
 from evenflow.core.lint.marks import mark_findings
 from evenflow.core.lint.routes import route_findings
 from evenflow.core.lint.shares import share_findings
+from evenflow.core.lint.watches import watch_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +54,7 @@ def lint(router: Router) -> tuple[Finding, ...]:
             *chain_findings(router),
             *list_findings(router),
             *share_findings(router),
+            *watch_findings(router),
         )
     )
 

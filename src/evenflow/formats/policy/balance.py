@@ -6,7 +6,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from evenflow.formats.policy.document import Table
+from evenflow.formats.policy.durations import Limits, read_duration
 from evenflow.formats.policy.weights import weights_by_bandwidth
+from evenflow.model.health import Failback, OnDown
 from evenflow.model.matcher import Classifier
 from evenflow.model.policy import Balance, LastResort
 
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
 
     Word = TypeVar("Word", bound=enum.Enum)
 
-_KEYS = ("classifier", "weights", "buckets", "last_resort")
+_KEYS = ("classifier", "weights", "buckets", "last_resort", "on_down", "failback", "failback_over")
 
 #: Each bucket is an element of a map in the kernel, and all those of a dead uplink are replaced in one transaction
 #: (some 3 µs each): with this many the longest transaction still takes well under the second that a death may take.
 MOST_BUCKETS = 65536
+
+#: How long a gradual return may take.
+_FAILBACK_OVER = Limits(1000, 86_400_000)
 
 Weights = tuple[tuple[str, int], ...]
 
@@ -37,11 +42,23 @@ def read_balance(top: Table, uplinks: Sequence[UplinkEntry]) -> Balance | None:
     usual = Balance()
     classifier = _word(table, "classifier", Classifier, usual.classifier)
     last_resort = _word(table, "last_resort", LastResort, usual.last_resort)
+    on_down = _word(table, "on_down", OnDown, usual.on_down)
+    failback = _word(table, "failback", Failback, usual.failback)
+    failback_s = _failback_s(table, failback, usual.failback_s)
     weights = _weights(table, uplinks)
     buckets = _buckets(table, weights)
     if weights is None or not weights:
         return None
-    return Balance(classifier, weights, buckets, last_resort, origin=table.document.origin(table.path, "balance"))
+    return Balance(
+        classifier,
+        weights,
+        buckets,
+        last_resort,
+        on_down,
+        failback,
+        failback_s,
+        table.document.origin(table.path, "balance"),
+    )
 
 
 def _word(table: Table, key: str, words: type[Word], default: Word) -> Word:
@@ -56,6 +73,18 @@ def _word(table: Table, key: str, words: type[Word], default: Word) -> Word:
     hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(choices)}"
     table.refuse(key, f'{key} "{text}" is not known; {hint}')
     return default
+
+
+def _failback_s(table: Table, failback: Failback, default: float) -> float:
+    ms = read_duration(table, "failback_over", _FAILBACK_OVER, "60s")
+    if "failback_over" in table.values and failback is not Failback.GRADUAL:
+        other = f'failback is "{failback.value}"' if "failback" in table.values else "failback is not stated"
+        table.refuse(
+            "failback_over",
+            f"failback_over is how long a gradual return takes, and {other}; "
+            f'write failback = "{Failback.GRADUAL.value}", or leave failback_over out',
+        )
+    return default if ms is None else ms / 1000
 
 
 def _buckets(table: Table, weights: Weights | None) -> int | None:

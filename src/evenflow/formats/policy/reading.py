@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.policy.balance import read_balance
 from evenflow.formats.policy.document import Document, Table
+from evenflow.formats.policy.health import read_health
+from evenflow.formats.policy.hooks import read_hooks
 from evenflow.formats.policy.positions import positions
 from evenflow.formats.policy.uplink import read_interface, read_uplinks
 from evenflow.model.finding import Finding, Origin, error
@@ -17,7 +19,7 @@ from evenflow.model.policy import Policy
 if TYPE_CHECKING:
     from evenflow.formats.policy.uplink import UplinkEntry
 
-_KEYS = ("lan", "uplink", "balance")
+_KEYS = ("lan", "uplink", "balance", "health", "hooks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,15 @@ def _syntax_error(said: str, text: str, file: str) -> Finding:
 def _read_policy(document: Document, top: Table) -> Policy | None:
     misspelt = top.refuse_unknown(_KEYS)
     lan = _read_lan(top, missing_is_known="lan" in misspelt)
-    uplinks = read_uplinks(top, missing_is_known="uplink" in misspelt)
+    health = read_health(top, "health")
+    uplinks = read_uplinks(top, health, missing_is_known="uplink" in misspelt)
     _refuse_shared(document, lan, uplinks)
     balance = read_balance(top, uplinks)
+    hooks = read_hooks(top)
     if document.findings or balance is None:
         return None
     read = tuple(entry.uplink for entry in uplinks if entry.uplink is not None)
-    return Policy(lan, read, balance, file=document.file, lan_origin=document.origin(("lan",), "lan"))
+    return Policy(lan, read, balance, hooks, file=document.file, lan_origin=document.origin(("lan",), "lan"))
 
 
 def _read_lan(top: Table, *, missing_is_known: bool) -> tuple[str, ...]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evenflow.formats.policy.health import health_of, read_health
 from evenflow.formats.policy.values import Refusal, bandwidth, gateway, interface_name, uplink_name
 from evenflow.model.policy import Uplink
 
 if TYPE_CHECKING:
     from evenflow.formats.policy.document import Table
+    from evenflow.formats.policy.health import HealthEntry
     from evenflow.formats.policy.positions import Path
     from evenflow.model.flow import Address
 
-_KEYS = ("interface", "gateway", "bandwidth", "masquerade")
+_KEYS = ("interface", "gateway", "bandwidth", "masquerade", "tier", "health")
 _AUTO = "auto"
+
+#: More tiers than anybody has uplinks for.
+_LAST_TIER = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,8 @@ class _Gateways:
     learn: bool = False
 
 
-def read_uplinks(top: Table, *, missing_is_known: bool) -> tuple[UplinkEntry, ...]:
-    """All uplinks, in the order of the file."""
+def read_uplinks(top: Table, health: HealthEntry, *, missing_is_known: bool) -> tuple[UplinkEntry, ...]:
+    """All uplinks, in the order of the file; `health` is what holds for all of them."""
     uplinks = top.table("uplink", "", 'write [uplink.NAME] and below it interface = "IF"')
     if uplinks is None:
         if not missing_is_known and "uplink" not in top.values:
@@ -44,11 +49,11 @@ def read_uplinks(top: Table, *, missing_is_known: bool) -> tuple[UplinkEntry, ..
     entries = []
     for name in uplinks.values:
         table = uplinks.table(name, f"uplink {name}", f'write [uplink.{name}] and below it interface = "IF"')
-        entries.append(_read_uplink(table, name) if table else UplinkEntry(name, None, None))
+        entries.append(_read_uplink(table, name, health) if table else UplinkEntry(name, None, None))
     return tuple(entries)
 
 
-def _read_uplink(table: Table, name: str) -> UplinkEntry:
+def _read_uplink(table: Table, name: str, general: HealthEntry) -> UplinkEntry:
     before = len(table.document.findings)
     checked = uplink_name(name)
     if isinstance(checked, Refusal):
@@ -56,6 +61,8 @@ def _read_uplink(table: Table, name: str) -> UplinkEntry:
     misspelt = table.refuse_unknown(_KEYS)
     interface = _read_interface(table, missing_is_known="interface" in misspelt)
     gateways = _read_gateways(table)
+    own = read_health(table, f"uplink.{name}.health")
+    health = health_of(general, own, gateways.addresses, learns=gateways.learn)
     uplink = Uplink(
         name,
         interface or "",
@@ -63,7 +70,10 @@ def _read_uplink(table: Table, name: str) -> UplinkEntry:
         gateways.learn,
         _read_bandwidth(table),
         table.flag("masquerade", default=True),
-        origin=table.document.origin(table.path, table.item),
+        _read_tier(table),
+        health.targets,
+        health.settings,
+        table.document.origin(table.path, table.item),
     )
     return UplinkEntry(name, interface, uplink if len(table.document.findings) == before else None)
 
@@ -96,6 +106,13 @@ def _read_bandwidth(table: Table) -> int | None:
         table.refuse("bandwidth", checked.reason)
         return None
     return checked
+
+
+def _read_tier(table: Table) -> int:
+    tier = table.whole_number("tier", "tier = 2")
+    if tier is not None and not 1 <= tier <= _LAST_TIER:
+        table.refuse("tier", f"tier is {tier}; from 1 (used first) to {_LAST_TIER} are possible")
+    return 1 if tier is None else tier
 
 
 def _read_gateways(table: Table) -> _Gateways:

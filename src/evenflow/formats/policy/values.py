@@ -90,12 +90,22 @@ def uplink_name(name: str) -> str | Refusal:
 def gateway(text: str) -> Address | Refusal:
     """The address of one host that can be a next hop."""
     try:
-        address = ip_address(text)
+        ip_address(text)
     except ValueError:
         return Refusal(f'gateway "{text}" is neither an address nor "auto"')
+    found = host_address(text)
+    return Refusal(f'gateway "{text}" {found.reason}') if isinstance(found, Refusal) else found
+
+
+def host_address(text: str) -> Address | Refusal:
+    """The address of one host; the reason of a refusal fits behind the address."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return Refusal("is no address")
     if isinstance(address, IPv6Address) and address.scope_id is not None:
-        return Refusal(f'gateway "{text}": leave out the part from % on; the interface is stated already')
+        return Refusal("names an interface; leave out the part from % on, the interface is stated already")
     not_a_host = address.is_unspecified or address.is_multicast or address.is_loopback
     if not_a_host or address == IPv4Address("255.255.255.255"):
-        return Refusal(f'gateway "{text}" is not the address of a host')
+        return Refusal("is not the address of a host")
     return address

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from evenflow.formats.routeros.following import Follower, changes_items
 from evenflow.formats.routeros.items import Item, Items
 from evenflow.formats.routeros.notes import Notes
 from evenflow.formats.routeros.parser import parse_embedded
@@ -25,12 +26,10 @@ from evenflow.formats.routeros.statement import (
     menu_text,
     written,
 )
-from evenflow.formats.routeros.variables import assign, expand, flat
+from evenflow.formats.routeros.variables import flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from evenflow.formats.routeros.variables import Variables
 
 #: The name that stands for the learnt gateway among the variables; no variable of a script can be called so.
 _LEARNT = Code("learnt gateway")
@@ -42,7 +41,6 @@ _FIRST_VARIABLE = re.compile(r'\(\s*\$(?:"([^"]*)"|(\w+))')
 #: What a script must contain to have any bearing on routing.
 _OF_ROUTING = re.compile(r"rout|mangle|nat|address-list|interface|/ip|ip ")
 
-_CHANGES = frozenset(("add", "set", "remove", "enable", "disable", "unset", "move"))
 _ROUTES = ("ip", "route")
 
 
@@ -72,7 +70,7 @@ class _DhcpScript:
         self._client = client
         self._items = items
         self._notes = notes
-        self._variables: Variables = {"interface": client.text("interface"), "bound": "1"}
+        self._follower = Follower(items, {"interface": client.text("interface"), "bound": "1"})
         self._learnt_one = False
         self._other: list[Statement] = []
         self._switching: list[Statement] = []
@@ -84,7 +82,7 @@ class _DhcpScript:
         elif statement.kind is Kind.UNKNOWN:
             what = f'script= has "{statement.origin.item}" in it, which is no command of RouterOS; correct it'
             self._notes.warning("script-not-run", self._client.origin, what)
-        elif statement.kind is Kind.COMMAND and statement.command in _CHANGES:
+        elif changes_items(statement):
             if statement.menu != _ROUTES:
                 self._other.append(statement)
             elif statement.command in ("add", "set") and self._is_learnt(statement.get("gateway")):
@@ -99,15 +97,15 @@ class _DhcpScript:
 
     def _assign(self, statement: Statement) -> None:
         name = statement.positional[0] if statement.positional else None
-        if statement.command == "foreach" and isinstance(name, str):
-            value = statement.get("in")
-            if isinstance(value, FindExpression):
-                self._variables[name] = value
+        if (
+            isinstance(name, str)
+            and statement.command != "foreach"
+            and len(statement.positional) == 2
+            and self._is_learnt(statement.positional[1])
+        ):
+            self._follower.variables[name] = _LEARNT
             return
-        if isinstance(name, str) and len(statement.positional) == 2 and self._is_learnt(statement.positional[1]):
-            self._variables[name] = _LEARNT
-            return
-        assign(statement, self._variables)
+        self._follower.assign(statement)
 
     def _is_learnt(self, value: Value | None) -> bool:
         """Whether a value is, or begins with, the gateway that the client has learnt."""
@@ -124,7 +122,7 @@ class _DhcpScript:
         return isinstance(head, Variable) and self._names_gateway(head.name)
 
     def _names_gateway(self, name: str) -> bool:
-        return name == _GATEWAY_VARIABLE or self._variables.get(name) == _LEARNT
+        return name == _GATEWAY_VARIABLE or self._follower.variables.get(name) == _LEARNT
 
     def _learn(self, statement: Statement) -> None:
         interface = self._client.text("interface")
@@ -133,7 +131,7 @@ class _DhcpScript:
             self._add(statement, interface)
             return
         try:
-            chosen = [item for selector in self._selectors(statement) for item in self._select(selector)]
+            chosen = self._follower.items_of(statement, _ROUTES)
         except UnselectableError as problem:
             what = f"the script of the client sets a gateway, but {problem}"
             self._notes.error("unsupported-find", self._client.origin, what)
@@ -145,34 +143,9 @@ class _DhcpScript:
         for item in chosen:
             item.learned = interface
 
-    def _selectors(self, statement: Statement) -> list[Value]:
-        numbers = statement.get("numbers")
-        return [numbers] if numbers is not None else list(statement.positional)
-
-    def _select(self, selector: Value) -> list[Item]:
-        value = expand(selector, self._variables) if isinstance(selector, Template) else selector
-        value = selector if value is None else value
-        if isinstance(value, FindExpression):
-            value = self._known(value)
-        return self._items.selected(_ROUTES, value)
-
-    def _known(self, expression: FindExpression) -> FindExpression:
-        """The expression with the script's own variables put in."""
-        if expression.alternatives is None:
-            return expression
-        alternatives = tuple(
-            tuple(type(term)(term.name, term.operator, self._literal(term.value)) for term in terms)
-            for terms in expression.alternatives
-        )
-        return FindExpression(expression.menu, alternatives, expression.text, expression.line)
-
-    def _literal(self, value: Value) -> Value:
-        known = expand(value, self._variables) if isinstance(value, Template) else value
-        return value if known is None else known
-
     def _add(self, statement: Statement, interface: str) -> None:
         """A route that only the script makes, unless the file has it: then this is the same one."""
-        properties = {argument.name: self._literal(argument.value) for argument in statement.arguments}
+        properties = {argument.name: self._follower.literal(argument.value) for argument in statement.arguments}
         properties.pop("gateway")
         route = Item(_ROUTES, self._client.origin, properties, learned=interface)
         same = [item for item in self._items.of(_ROUTES) if _same_route(item, route)]
@@ -211,4 +184,4 @@ def _tell_not_run(name: str, item: Item, statements: Iterable[Statement], notes:
 
 def concerns_routing(statement: Statement) -> bool:
     """Whether a command changes something that this reader would read."""
-    return statement.kind is Kind.COMMAND and statement.command in _CHANGES and statement.menu in SCHEMAS
+    return changes_items(statement) and statement.menu in SCHEMAS

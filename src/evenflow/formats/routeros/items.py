@@ -31,6 +31,7 @@ class Item:
         properties: values as given, abbreviations spelt out; a flag has the value "yes".
         refused: a statement about it was wrong, so that it can't be said what it is.
         learned: the interface whose DHCP client gives its gateway, None if it is as stated.
+        watches: names of what must be up for it to be in force.
     """
 
     menu: MenuPath
@@ -38,6 +39,7 @@ class Item:
     properties: dict[str, Value] = field(default_factory=dict)
     refused: bool = False
     learned: str | None = None
+    watches: tuple[str, ...] = ()
 
     def text(self, name: str) -> str:
         """A property's literal value; "" if it is not given or not literal."""

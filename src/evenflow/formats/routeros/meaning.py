@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.addresslists import read_address_lists
 from evenflow.formats.routeros.clients import routes_of_clients
 from evenflow.formats.routeros.embedded import concerns_routing, follow_dhcp_scripts, tell_of_scripts
+from evenflow.formats.routeros.gateways import by_their_uplinks, read_timing, watch_gateways
 from evenflow.formats.routeros.interfaces import built_in_lists, read_interfaces, read_lists
 from evenflow.formats.routeros.items import Item, Items
 from evenflow.formats.routeros.mangle import MangleReader
 from evenflow.formats.routeros.nat import NatReader
+from evenflow.formats.routeros.netwatch import follow_netwatch
 from evenflow.formats.routeros.outside import Outside
 from evenflow.formats.routeros.properties import SCHEMAS
 from evenflow.formats.routeros.routes import read_routes, read_rules, read_tables, tables_of_marks
 from evenflow.formats.routeros.statement import Kind, Statement, menu_text
+from evenflow.formats.routeros.switching import SCRIPTS, ScriptBook
 from evenflow.formats.routeros.variables import assign, flat, forget_assigned
+from evenflow.formats.routeros.version import version_of
 from evenflow.model.flow import BOTH_FAMILIES, Family
 from evenflow.model.matcher import InInterfaceList, OutInterfaceList
 from evenflow.model.router import MangleRule, NatRule, Router
@@ -34,6 +39,8 @@ def understand(statements: Iterable[Statement], notes: Notes) -> Router:
     variables: Variables = {}
     items = Items(notes, variables)
     outside = Outside(notes)
+    statements = tuple(statements)
+    scripts: list[Statement] = []
     for statement in statements:
         if statement.kind is Kind.SCRIPT:
             _script(statement, variables, notes)
@@ -41,11 +48,20 @@ def understand(statements: Iterable[Statement], notes: Notes) -> Router:
             outside.look_at(statement)
             if statement.menu in SCHEMAS:
                 items.apply(statement)
+            elif statement.menu == SCRIPTS:
+                scripts.append(statement)
             else:
                 tell_of_scripts(statement, Item(statement.menu, statement.origin), notes)
     outside.conclude()
     follow_dhcp_scripts(items, notes)
-    return _router(items, notes)
+    version, book = version_of(statements), ScriptBook(scripts)
+    watches = follow_netwatch(items, book, version, notes)
+    for script in scripts:
+        if script.get("name") not in book.run:
+            tell_of_scripts(script, Item(script.menu, script.origin), notes)
+    router = _router(items, notes)
+    router = replace(router, watches=by_their_uplinks(watches, router))
+    return watch_gateways(router, read_timing(items, version, notes), notes)
 
 
 def _script(statement: Statement, variables: Variables, notes: Notes) -> None:

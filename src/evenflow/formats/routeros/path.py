@@ -21,7 +21,9 @@ _WORD = re.compile(r"(?:\.\.|[A-Za-z0-9][A-Za-z0-9-]*)(?=[\s/;}\\#]|\Z)")
 _ORDINARY = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 #: Menus all of whose submenus are known: another one is worth a finding.
-_COMPLETE = frozenset({(), ("ip",), ("ipv6",), ("interface",), ("routing",)} | {path[:-1] for path in SCHEMAS})
+_COMPLETE = frozenset(
+    {(), ("ip",), ("ipv6",), ("interface",), ("routing",)} | {path[:-1] for path in SCHEMAS} - {("tool",)}
+)
 
 #: Likeness (of difflib) from which an unknown menu is taken for a misspelt one.
 _ALIKE = 0.85

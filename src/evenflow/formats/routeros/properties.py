@@ -152,6 +152,17 @@ SCHEMAS: dict[MenuPath, Schema] = {
         "add-default-route check-gateway default-route-distance default-route-tables interface name script",
         "pool-name pool-prefix-length prefix-hint request use-peer-dns",
     ),
+    ("tool", "netwatch"): _schema(
+        "accept-icmp-time-exceeded check-certificate dns-server down-script host http-codes interval name packet-count "
+        "port record-type src-address test-script thr-avg thr-http-time thr-jitter thr-loss-count thr-loss-percent "
+        "thr-max thr-stdev thr-tcp-conn-time timeout type up-script",
+        "certificate early-failure-detection early-success-detection ignore-initial-down ignore-initial-up "
+        "packet-interval packet-size start-delay startup-delay ttl",
+    ),
+    ("routing", "settings"): _schema(
+        "check-gateway-ping-count check-gateway-ping-interval check-gateway-ping-timeout",
+        "connected-in-chain dynamic-in-chain policy-rules single-process",
+    ),
     ("ip", "settings"): _schema("ip-forward", "rp-filter"),
 }  # fmt: skip
 

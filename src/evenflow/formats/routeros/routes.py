@@ -79,6 +79,7 @@ def _route(reading: Reading, family: Family) -> Route | None:
         scope=reading.value("scope", partial(number, low=0, high=255), 30),
         target_scope=reading.value("target-scope", partial(number, low=0, high=255), 10),
         preferred_source=None if source is not None and source.is_unspecified else source,
+        watches=item.watches,
         comment=reading.comment(),
         origin=item.origin,
     )

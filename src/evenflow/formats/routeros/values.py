@@ -25,6 +25,16 @@ _RATE = re.compile(r"([0-9]{1,12})([kMG]?)(?:bps)?")
 _UNITS = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
+#: `2d00:01:30.5`, as RouterOS 6 writes spans of time, and `1m30s`, as people and RouterOS 7 do.
+_CLOCK = re.compile(r"(?:([0-9]{1,5})d)?([0-9]{1,5}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]{1,6}))?")
+_CLOCK_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000)
+_SPAN = re.compile(r"([0-9]{1,9})(ms|us|[wdhms])")
+_SPANS = re.compile(r"(?:[0-9]{1,9}(?:ms|us|[wdhms]))+")
+_SPANS_US = {
+    "us": 1, "ms": 1000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000,
+    "w": 604_800_000_000,
+}  # fmt: skip
+
 
 class BadValueError(Exception):
     """A value can't be used. The message says why and what to write; `code` is that of the finding."""
@@ -158,6 +168,28 @@ def mac(text: str) -> bytes:
     if not _MAC.fullmatch(text):
         raise BadValueError("it is no hardware address; write one such as 02:00:00:00:00:01")
     return bytes.fromhex(text.replace(":", ""))
+
+
+def duration_ms(low_ms: int, high_ms: int, text: str, bare_unit: str = "s") -> int:
+    """A span of time in milliseconds, rounded up: `10s`, `1m30s`, `500ms`, `00:00:10`; a bare number is in `bare_unit`.
+
+    Raises:
+        BadValueError: it is none, or is not from `low_ms` to `high_ms`.
+    """
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        micros = sum(int(part or 0) * size for part, size in zip(clock.groups()[:4], _CLOCK_US, strict=True))
+        micros += int((clock[5] or "0").ljust(6, "0"))
+    elif _NUMBER.fullmatch(text):
+        micros = int(text) * _SPANS_US[bare_unit]
+    elif text and _SPANS.fullmatch(text):
+        micros = sum(int(count) * _SPANS_US[unit] for count, unit in _SPAN.findall(text))
+    else:
+        raise BadValueError("it is no span of time; write one such as 10s or 500ms")
+    found = -(-micros // 1000)
+    if not low_ms <= found <= high_ms:
+        raise BadValueError(f"it is not from {low_ms}ms to {high_ms // 1000}s; write such a span")
+    return found
 
 
 def rate_bps(text: str) -> int | None:
