@@ -131,10 +131,12 @@ def with_ipv6(topology: Topology) -> Topology:
         return replace(end, port=_with(end.port, *own.get((end.node, end.port.name), ())))
 
     def spoken(node: Node) -> Node:
+        # An address of `lo` can be tentative for a moment, too; a server need not wait for it.
+        sysctls = {**node.sysctls, "net/ipv6/ip_nonlocal_bind": "1"}
         bridges = tuple(_with(bridge, PortAddress(LAN6)) for bridge in node.bridges)
         loopback = (*node.loopback, SERVER6) if node.name == INTERNET else node.loopback
         routes = (*node.routes, *ROUTES6.get(node.name, ()))
-        return replace(node, bridges=bridges, loopback=loopback, routes=routes)
+        return replace(node, bridges=bridges, loopback=loopback, routes=routes, sysctls=sysctls)
 
     cables = tuple(Cable(numbered(cable.left), numbered(cable.right)) for cable in topology.cables)
     return replace(topology, nodes=tuple(spoken(node) for node in topology.nodes), cables=cables)

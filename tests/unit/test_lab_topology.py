@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from evenflow.lab.topology import (
     CLIENTS,
     INTERNET,
+    RESOLVERS,
     ROUTER,
     Cable,
     End,
@@ -74,7 +75,7 @@ def test_addresses_are_distinct_and_where_they_belong(clients: int, servers: int
     assert {one.address.ip for one in lan.addresses} == {*topology.clients, topology.lan_server}
     assert all(one.address.network == lan.addresses[0].address.network for one in lan.addresses)
     internet = next(node for node in topology.nodes if node.name == INTERNET)
-    assert {one.ip for one in internet.loopback} == set(topology.servers)
+    assert {one.ip for one in internet.loopback} == {*topology.servers, *RESOLVERS}
 
 
 @pytest.mark.parametrize(("clients", "servers"), [(0, 1), (10_001, 1), (1, 0), (1, 201)])

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from evenflow.core import saved
 from evenflow.kernel import sysctl
+from evenflow.kernel.listing import Derived
 from evenflow.kernel.namespaces import NetworkNamespace
 from evenflow.kernel.nftables import Nftables
 from evenflow.kernel.rtnetlink import RouteNetlink
@@ -22,6 +23,8 @@ from evenflow.model.dataplane import (
     Dataplane,
     DeleteRoute,
     DeleteRouteRule,
+    FibRoute,
+    FibRule,
     NftTransaction,
     Operation,
     SetSysctl,
@@ -29,9 +32,12 @@ from evenflow.model.dataplane import (
 from evenflow.model.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from evenflow.kernel.rt_codec import LinkCounters
+    from evenflow.model.nft import NftTable
+
+_R = TypeVar("_R", FibRoute, FibRule)
 
 
 class Kernel(Protocol):
@@ -82,26 +88,35 @@ class LinuxKernel:
             self.nftables = unwinding.enter_context(Nftables())
             self.routing = unwinding.enter_context(RouteNetlink())
             self._stack = unwinding.pop_all()
+        self._machine: Derived[Machine] = Derived(Machine)
+        self._foreign: Derived[tuple[FibRoute, ...]] = Derived(_foreign)
+        self._kept: Derived[_Kept] = Derived(_Kept)
+        self._ours: Derived[frozenset[FibRoute]] = Derived(_ours)
+        self._our_rules: Derived[frozenset[FibRule]] = Derived(_ours)
+        self._sysctls: dict[str, str] = {}
+        self._dataplane: Derived[Dataplane] = Derived(_as_dataplane)
 
     def read_machine(self) -> Machine:
-        """See `Kernel`."""
-        foreign = tuple(route for route in self.routing.routes() if not route.is_ours)
-        return Machine(self.routing.links(), self.routing.addresses(), foreign)
+        """See `Kernel`. The very object from before when nothing is another."""
+        links = self.routing.links()
+        foreign = self._foreign.of(self.routing.routes(links=links))
+        return self._machine.of(links, self.routing.addresses(links), foreign)
 
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
-        """See `Kernel`."""
-        table = self.nftables.read_table()
-        before = saved.from_table(table, saved.SAVED_SET)
+        """See `Kernel`. The very object from before when the same names are asked for and nothing is another."""
+        kept = self._kept.of(self.nftables.read_table())
         with self._inside():
-            read = {name: sysctl.read(name) for name in sorted({*sysctl_names, *before})}
-        return Dataplane(
-            table=saved.without_kept(table),
-            routes=frozenset(route for route in self.routing.routes(ROUTE_PROTOCOL) if route.is_ours),
-            rules=frozenset(rule for rule in self.routing.rules(ROUTE_PROTOCOL) if rule.is_ours),
-            sysctls={name: value for name, value in read.items() if value is not None},
-            saved=before,
-            standing=saved.from_table(table, saved.STANDING_SET),
-        )
+            read = {name: sysctl.read(name) for name in sorted({*sysctl_names, *kept.saved})}
+        sysctls = {name: value for name, value in read.items() if value is not None}
+        if sysctls != self._sysctls:
+            self._sysctls = sysctls
+        routes = self._ours.of(self.routing.routes(ROUTE_PROTOCOL))
+        return self._dataplane.of(kept, routes, self._our_rules.of(self.routing.rules()), self._sysctls)
+
+    @property
+    def ports(self) -> frozenset[tuple[int, int]]:
+        """Netlink protocol and port of the sockets that changes are asked for with: events name them."""
+        return frozenset({self.routing.port, self.nftables.port})
 
     def link_counters(self) -> dict[str, LinkCounters]:
         """What each link has carried since it is there."""
@@ -145,3 +160,26 @@ class LinuxKernel:
         else:
             with self._namespace.entered():
                 yield
+
+
+class _Kept:
+    """Our table, and what it keeps."""
+
+    def __init__(self, table: NftTable | None) -> None:
+        self.table = saved.without_kept(table)
+        self.saved = saved.from_table(table, saved.SAVED_SET)
+        self.standing = saved.from_table(table, saved.STANDING_SET)
+
+
+def _foreign(routes: Iterable[FibRoute]) -> tuple[FibRoute, ...]:
+    return tuple(route for route in routes if not route.is_ours)
+
+
+def _ours(found: Iterable[_R]) -> frozenset[_R]:
+    return frozenset(item for item in found if item.is_ours)
+
+
+def _as_dataplane(
+    kept: _Kept, routes: frozenset[FibRoute], rules: frozenset[FibRule], sysctls: Mapping[str, str]
+) -> Dataplane:
+    return Dataplane(kept.table, routes, rules, sysctls, kept.saved, kept.standing)

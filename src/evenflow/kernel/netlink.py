@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from evenflow.errors import NotPermittedError, NotSupportedError, SystemRefusedError
 
@@ -35,6 +35,7 @@ _NLMSG_DONE: Final = 3
 _NLMSG_ERR_ATTR_MSG: Final = 1
 _NFNL_BATCH_BEGIN: Final = 0x10
 _NFNL_BATCH_END: Final = 0x11
+_NFNL_BATCH_GENID: Final = 1
 
 _SOL_NETLINK: Final = 270
 _NETLINK_CAP_ACK: Final = 10
@@ -156,8 +157,16 @@ def asking(what: str) -> Iterator[None]:
         raise refusal(problem, what) from problem
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+@dataclass(frozen=True, slots=True, eq=False)
+class Dump:
+    """What the kernel listed. With the same sequence the same list comes in the same datagrams, byte for byte."""
+
+    payloads: Sequence[bytes]
+    datagrams: Sequence[bytes]
+    sequence: int
+
+
+class _Answer(NamedTuple):
     """A message from the kernel."""
 
     kind: int
@@ -201,6 +210,9 @@ class NetlinkSocket:
         except OSError as problem:
             raise NetlinkError(problem.errno or errno.EIO) from problem
         self._sequence = 0
+        self._dumping = False
+        #: The protocol and the port that the kernel knows it by: in its own namespace no other open socket has both.
+        self.port: tuple[int, int] = (protocol, self._socket.getsockname()[0])
         # Without the request in each answer, the answers to a large batch stay small.
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -228,27 +240,36 @@ class NetlinkSocket:
             replies.append(answer.payload)
         raise NetlinkError(errno.EIO, "the kernel gave no answer")
 
-    def dump(self, request: Request) -> list[bytes]:
+    def dump(self, request: Request) -> Sequence[bytes]:
         """The payloads of a dump, again from the start when a change came between.
 
         Raises:
             NetlinkError: the kernel refused, or changes never stopped.
         """
-        for _ in range(_DUMP_TRIES):
-            payloads = self._dump_once(request)
-            if payloads is not None:
-                return payloads
-        raise NetlinkError(errno.EBUSY, "it changed while it was read, again and again")
+        return self.dump_again(request, None).payloads
 
-    def batch(self, subsystem: int, requests: Sequence[Request]) -> None:
-        """Carry out all of `requests` (nfnetlink) or none.
+    def dump_again(self, request: Request, before: Dump | None) -> Dump:
+        """A dump. `before` itself when that was the answer to the same request, and the kernel lists just the same.
 
         Raises:
-            NetlinkError: the kernel refused; `index` is the first message that it refused.
+            NetlinkError: the kernel refused, or changes never stopped.
+        """
+        for _ in range(_DUMP_TRIES):
+            listed = self._dump_once(request, before)
+            if listed is not None:
+                return listed
+        raise NetlinkError(errno.EBUSY, "it changed while it was read, again and again")
+
+    def batch(self, subsystem: int, requests: Sequence[Request], generation: int = 0) -> None:
+        """Carry out all of `requests` (nfnetlink) or none; with `generation` only if it is the one in force.
+
+        Raises:
+            NetlinkError: the kernel refused (ERESTART: another generation); `index` is the first message refused.
         """
         family = struct.pack("!BBH", socket.AF_UNSPEC, 0, subsystem)
+        condition = attribute(_NFNL_BATCH_GENID, struct.pack("!I", generation)) if generation else b""
         begin = self._next()
-        frames = [_frame(Request(_NFNL_BATCH_BEGIN, family), 0, begin)]
+        frames = [_frame(Request(_NFNL_BATCH_BEGIN, family + condition), 0, begin)]
         last = len(requests) - 1
         # One acknowledgement is enough: errors come without being asked for, and only after the whole batch.
         frames.extend(
@@ -256,8 +277,7 @@ class NetlinkSocket:
         )
         frames.append(_frame(Request(_NFNL_BATCH_END, family), 0, self._next()))
         self._send(b"".join(frames))
-        answered = False
-        first: NetlinkError | None = None
+        answered, first = not requests, None
         for answer in self._waiting():
             index = answer.sequence - begin - 1
             if answer.kind != _NLMSG_ERROR or not -1 <= index <= last:
@@ -267,10 +287,8 @@ class NetlinkSocket:
             if problem and first is None:
                 problem.index = index if index >= 0 else None
                 first = problem
-        if first:
-            raise first
-        if not answered:
-            raise NetlinkError(errno.EIO, "the kernel gave no answer")
+        if first or not answered:
+            raise first or NetlinkError(errno.EIO, "the kernel gave no answer")
 
     def close(self) -> None:
         """Close it."""
@@ -322,27 +340,45 @@ class NetlinkSocket:
             else:
                 yield from _messages(data)
 
-    def _dump_once(self, request: Request) -> list[bytes] | None:
+    def _dump_once(self, request: Request, before: Dump | None) -> Dump | None:
         """One try of a dump; None when a change spoilt it."""
-        sequence = self._next()
+        if self._dumping:
+            # The last one was broken off (Ctrl-C). The kernel begins no other before all of it has been taken.
+            for _ in self._waiting():
+                pass
+        sequence = before.sequence if before else self._next()
         self._send(_frame(request, NLM_F_DUMP, sequence))
-        payloads: list[bytes] = []
-        spoilt = False
+        self._dumping = True
+        datagrams: list[bytes] = []
+        if before and all(self._receive(datagrams) == known for known in before.datagrams):
+            self._dumping = False
+            return before
+        return self._understood(datagrams, sequence)
+
+    def _understood(self, datagrams: list[bytes], sequence: int) -> Dump | None:
+        """The dump that begins with `datagrams` and that the rest is still to be received of; None for a spoilt one."""
+        payloads, spoilt = list[bytes](), False
+        arrived = iter(tuple(datagrams))
         while True:
-            try:
-                data = self._socket.recv(_RECEIVE_BYTES)
-            except OSError as problem:
-                raise NetlinkError(problem.errno or errno.EIO) from problem
-            for answer in _messages(data):
+            for answer in _messages(next(arrived, b"") or self._receive(datagrams)):
                 if answer.sequence != sequence:
                     continue
                 spoilt = spoilt or bool(answer.flags & NLM_F_DUMP_INTR)
                 if answer.kind in (_NLMSG_DONE, _NLMSG_ERROR):
+                    self._dumping = False
                     problem_told = _error_of(answer)
                     if problem_told and problem_told.number not in (errno.EINTR, errno.EAGAIN):
                         raise problem_told
-                    return None if spoilt or problem_told else payloads
+                    return None if spoilt or problem_told else Dump(payloads, datagrams, sequence)
                 payloads.append(answer.payload)
+
+    def _receive(self, datagrams: list[bytes]) -> bytes:
+        """Wait for the next part of a dump, and add it."""
+        try:
+            datagrams.append(self._socket.recv(_RECEIVE_BYTES))
+        except OSError as problem:
+            raise NetlinkError(problem.errno or errno.EIO) from problem
+        return datagrams[-1]
 
 
 def _frame(request: Request, flags: int, sequence: int) -> bytes:

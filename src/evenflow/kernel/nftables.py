@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import struct
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.kernel import nft_objects as objects
 from evenflow.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket, Request, asking, by_kind, text
+from evenflow.kernel.nft_contents import TableContents, VanishedError
 from evenflow.model.dataplane import TABLE_NAME
-from evenflow.model.nft import NftChain, NftTable
 from evenflow.model.transaction import (
     AddChain,
     AddElements,
@@ -31,8 +31,10 @@ from evenflow.model.transaction import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evenflow.model.dataplane import NftTransaction
-    from evenflow.model.nft import NftSet, SetElement, Verdict
+    from evenflow.model.nft import NftTable
     from evenflow.model.transaction import NftOperation
 
 #: How often a whole table is read anew because somebody changed some nft table meanwhile.
@@ -50,6 +52,9 @@ class Nftables:
         """
         with asking("open a netlink socket for nf_tables"):
             self._netlink = NetlinkSocket(NETLINK_NETFILTER)
+        self.port = self._netlink.port
+        self._known: _Known | None = None
+        self._contents = TableContents(self._dump)
 
     def run(self, transaction: NftTransaction) -> None:
         """Carry out a transaction: all of it at once or nothing.
@@ -95,16 +100,22 @@ class Nftables:
         return int(struct.unpack("!I", by_kind(reply, objects.FAMILY_HEADER_BYTES)[1])[0])
 
     def read_table(self) -> NftTable | None:
-        """Our table as it is, None if there is none.
+        """Our table as it is, None if there is none. The very object from before when nothing in nf_tables is another.
 
         Raises:
             SystemRefusedError: the kernel refused, or the tables never stood still.
         """
         for _ in range(_READ_TRIES):
-            before = self.generation()
-            with contextlib.suppress(_VanishedError):
-                table = self._read_once()
-                if self.generation() == before:
+            generation, known = self.generation(), self._known
+            if known and known.generation == generation and known.header == self._header():
+                return known.table
+            if not self._is_complete(generation):
+                continue
+            with contextlib.suppress(VanishedError), asking(f"read the nft table {TABLE_NAME}"):
+                header = self._header()
+                table = self._contents.read() if header is not None else None
+                if self.generation() == generation:
+                    self._known = _Known(generation, header, table)
                     return table
         raise SystemRefusedError(f"could not read the nft table {TABLE_NAME}: it changed while it was read, again")
 
@@ -118,64 +129,47 @@ class Nftables:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _read_once(self) -> NftTable | None:
-        in_table = text(1, TABLE_NAME)
+    def _header(self) -> bytes | None:
+        """The table itself, undecoded; None if there is none. One that a process owns goes without a new generation."""
         with asking(f"read the nft table {TABLE_NAME}"):
             try:
-                self._netlink.request(objects.message(objects.GETTABLE, in_table))
+                return self._netlink.request(objects.message(objects.GETTABLE, text(1, TABLE_NAME)))[0]
             except NetlinkError as problem:
                 if problem.number == errno.ENOENT:
                     return None
                 raise
-            chains = self._read_chains(in_table)
-            return NftTable(chains, self._read_sets(in_table))
 
-    def _read_chains(self, in_table: bytes) -> dict[str, NftChain]:
-        listed = filter(objects.is_ours, self._dump(objects.message(objects.GETCHAIN)))
-        chains = {chain.name: chain for chain in map(objects.decode_chain, listed)}
-        rules = {name: list(chain.rules) for name, chain in chains.items()}
-        for payload in filter(objects.is_ours, self._dump(objects.message(objects.GETRULE, in_table))):
-            rules.setdefault(objects.chain_of_rule(payload), []).append(objects.decode_rule(payload))
-        return {name: replace(chain, rules=tuple(rules[name])) for name, chain in chains.items()}
+    def _is_complete(self, generation: int) -> bool:
+        """Whether this generation is in force to its last part.
 
-    def _read_sets(self, in_table: bytes) -> dict[str, NftSet]:
-        sets: dict[str, NftSet] = {}
-        for payload in filter(objects.is_ours, self._dump(objects.message(objects.GETSET, in_table))):
-            declared = objects.decode_set(payload)
-            # One that is not of our kinds comes with an element that says so.
-            if declared and not declared.elements:
-                declared = replace(declared, elements=self._read_elements(in_table, declared.name))
-            if declared:
-                sets[declared.name] = declared
-        return sets
-
-    def _read_elements(self, in_table: bytes, name: str) -> frozenset[SetElement]:
-        """The elements of one set.
-
-        After many were added, the kernel's hash table grows in the background. A dump that goes on in the larger table
-        counts off as many elements as it has listed already, but in another order: some come twice and as many not at
-        all. Nothing else tells, so a dump in which one comes twice is done again.
+        The kernel counts a change and then makes it, for all to see in the middle of it. But it makes one change at a
+        time: an empty one has its turn when the one before is complete.
         """
-        verdicts: dict[bytes, Verdict] = {}
-        for _ in range(_READ_TRIES):
-            payloads = self._dump(objects.message(objects.GETSETELEM, in_table, text(2, name)))
-            listed = [element for payload in payloads for element in objects.decode_elements(payload, verdicts)]
-            elements = frozenset(listed)
-            if len(elements) == len(listed):
-                return elements
-        raise _VanishedError
+        with asking("read nf_tables"):
+            try:
+                self._netlink.batch(objects.NFNL_SUBSYS_NFTABLES, (), generation)
+            except NetlinkError as problem:
+                if problem.number == errno.ERESTART:
+                    return False
+                raise
+        return True
 
-    def _dump(self, request: Request) -> list[bytes]:
+    def _dump(self, request: Request) -> Sequence[bytes]:
         try:
             return self._netlink.dump(request)
         except NetlinkError as problem:
             if problem.number == errno.ENOENT:
-                raise _VanishedError from problem
+                raise VanishedError from problem
             raise
 
 
-class _VanishedError(Exception):
-    """Something that was listed a moment ago is gone: read anew."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Our table as it was last read: in which generation, the answer about the table itself, and all that is in it."""
+
+    generation: int
+    header: bytes | None
+    table: NftTable | None
 
 
 def describe(operation: NftOperation) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Final
 
-from evenflow.kernel.netlink import as_text, attribute, by_kind, nested, text
+from evenflow.kernel.netlink import as_text, attribute, attributes, by_kind, nested, text
 from evenflow.model.dataplane import FibHop, FibRoute, FibRule
 from evenflow.model.flow import Family, family_of
 from evenflow.model.machine import Link, LinkAddress
@@ -36,7 +36,8 @@ _HOP: Final = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, in
 _RULE: Final = struct.Struct("=BBBBBBBBI")  # fib_rule_hdr: family, dst, src, tos, table, 0, 0, action, flags
 
 _IFF_UP, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 0x1, 0x10, 0x80, 0x10000
-_IFLA_IFNAME, _IFLA_MASTER, _IFLA_STATS64, _IFLA_EXT_MASK, _IFLA_CARRIER = 3, 10, 23, 29, 33
+_IFLA_IFNAME, _IFLA_STATS, _IFLA_MASTER, _IFLA_STATS64, _IFLA_EXT_MASK, _IFLA_CARRIER = 3, 7, 10, 23, 29, 33
+#: Leaves out those of protocols, such as of ICMPv6; a link's own counters always come.
 _SKIP_STATISTICS: Final = 1 << 3
 
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
@@ -121,6 +122,17 @@ def decode_link(data: bytes, names: Mapping[int, str]) -> Link:
         # A master can be in another namespace, or gone between two messages: then it is nobody here.
         master=names.get(_as_u32(held[_IFLA_MASTER])) if _IFLA_MASTER in held else None,
     )
+
+
+def counters_at(data: bytes) -> list[slice]:
+    """Where in the payload of a link its counters stand: what is there is another each time."""
+    found, offset = [], _LINK.size
+    for kind, payload in attributes(data, _LINK.size):
+        start = offset + 4
+        if kind in (_IFLA_STATS, _IFLA_STATS64):
+            found.append(slice(start, start + len(payload)))
+        offset = start + (len(payload) + 3 & ~3)
+    return found
 
 
 def decode_counters(data: bytes) -> LinkCounters:

@@ -7,11 +7,13 @@ takes whatever has the same key; a deleting one takes the first that has what it
 from __future__ import annotations
 
 import errno
+import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from evenflow.errors import SystemRefusedError
 from evenflow.kernel import rt_codec
+from evenflow.kernel.listing import Derived, Listing
 from evenflow.kernel.netlink import (
     NETLINK_ROUTE,
     NLM_F_CREATE,
@@ -26,11 +28,13 @@ from evenflow.model.flow import BOTH_FAMILIES
 from evenflow.model.router import RouteKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evenflow.kernel.rt_codec import LinkCounters
     from evenflow.model.dataplane import FibRoute, FibRule
     from evenflow.model.machine import Link, LinkAddress
+
+T = TypeVar("T")
 
 _GETLINK, _GETADDR = 18, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
@@ -51,44 +55,60 @@ class RouteNetlink:
         """
         with asking("open a netlink socket for routes"):
             self._netlink = NetlinkSocket(NETLINK_ROUTE)
+        self.port = self._netlink.port
+        self._links = _Links()
+        addresses = Request(_GETADDR, rt_codec.addresses_request())
+        self._addresses = Listing(self._netlink, addresses, rt_codec.decode_address)
+        self._routes: dict[int | None, _BothFamilies[FibRoute]] = {}
+        self._rules = _BothFamilies(
+            Listing(self._netlink, Request(_GETRULE, rt_codec.rules_request(family)), _as_rule)
+            for family in BOTH_FAMILIES
+        )
 
     def links(self) -> tuple[Link, ...]:
         """All links, by index."""
-        payloads = self._links_dump(with_statistics=False)
-        names = rt_codec.link_names(payloads)
-        return tuple(sorted((rt_codec.decode_link(data, names) for data in payloads), key=lambda link: link.index))
+        request = Request(_GETLINK, rt_codec.links_request(with_statistics=False))
+        with asking("read the links"):
+            return self._links.read(self._netlink.dump(request))
 
     def link_counters(self) -> dict[str, LinkCounters]:
         """What each link has carried since it is there."""
-        payloads = self._links_dump(with_statistics=True)
+        request = Request(_GETLINK, rt_codec.links_request(with_statistics=True))
+        with asking("read the links"):
+            payloads = self._netlink.dump(request)
         names = rt_codec.link_names(payloads)
         return dict(zip(names.values(), map(rt_codec.decode_counters, payloads), strict=True))
 
-    def addresses(self) -> tuple[LinkAddress, ...]:
-        """All addresses in use, of both families."""
-        names = self._names()
+    def addresses(self, links: Iterable[Link] | None = None) -> tuple[LinkAddress, ...]:
+        """All addresses in use, of both families. `links` are those just read, to spare reading them again."""
+        names = self._names(links)
         with asking("read the addresses"):
-            payloads = self._netlink.dump(Request(_GETADDR, rt_codec.addresses_request()))
-        return tuple(address for data in payloads if (address := rt_codec.decode_address(data, names)))
+            return self._addresses.read(names)
 
-    def routes(self, protocol: int | None = None) -> tuple[FibRoute, ...]:
-        """All routes of both families in all tables but `local`; with `protocol` only those with that number."""
-        names = self._names()
-        found: list[FibRoute] = []
-        for family in BOTH_FAMILIES:
-            with asking("read the routes"):
-                payloads = self._netlink.dump(Request(_GETROUTE, rt_codec.routes_request(family, protocol or 0)))
-            found.extend(route for data in payloads if (route := rt_codec.decode_route(data, names)))
-        return tuple(route for route in found if protocol is None or route.protocol == protocol)
+    def routes(self, protocol: int | None = None, links: Iterable[Link] | None = None) -> tuple[FibRoute, ...]:
+        """All routes of both families in all tables but `local`; with `protocol` only those with that number.
+
+        `links` are those just read, to spare reading them again.
+        """
+        names = self._names(links)
+        if protocol not in self._routes:
+            # The kernel chooses by protocol; one before 4.20 lists all the same.
+            def decode(data: bytes, names: Mapping[int, str]) -> FibRoute | None:
+                route = rt_codec.decode_route(data, names)
+                return route if route and (protocol is None or route.protocol == protocol) else None
+
+            self._routes[protocol] = _BothFamilies(
+                Listing(self._netlink, Request(_GETROUTE, rt_codec.routes_request(family, protocol or 0)), decode)
+                for family in BOTH_FAMILIES
+            )
+        with asking("read the routes"):
+            return self._routes[protocol].read(names)
 
     def rules(self, protocol: int | None = None) -> tuple[FibRule, ...]:
         """All route rules of both families in the kernel's order; with `protocol` only those with that number."""
-        found: list[FibRule] = []
-        for family in BOTH_FAMILIES:
-            with asking("read the route rules"):
-                payloads = self._netlink.dump(Request(_GETRULE, rt_codec.rules_request(family)))
-            found.extend(rule for data in payloads if (rule := rt_codec.decode_rule(data)))
-        return tuple(rule for rule in found if protocol is None or rule.protocol == protocol)
+        with asking("read the route rules"):
+            found = self._rules.read({})
+        return found if protocol is None else tuple(rule for rule in found if rule.protocol == protocol)
 
     def add_route(self, route: FibRoute, *, replacing: bool = False) -> None:
         """Add a route. With `replacing`, one with the same key and protocol gives way to it in the same step.
@@ -168,12 +188,8 @@ class RouteNetlink:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _links_dump(self, *, with_statistics: bool) -> list[bytes]:
-        with asking("read the links"):
-            return self._netlink.dump(Request(_GETLINK, rt_codec.links_request(with_statistics=with_statistics)))
-
-    def _names(self) -> dict[int, str]:
-        return rt_codec.link_names(self._links_dump(with_statistics=False))
+    def _names(self, links: Iterable[Link] | None = None) -> dict[int, str]:
+        return {link.index: link.name for link in (self.links() if links is None else links)}
 
     def _indexes(self, route: FibRoute) -> dict[str, int]:
         """The index of each link of a route that there is; asked one by one, since a machine can have hundreds."""
@@ -213,6 +229,53 @@ class RouteNetlink:
         except NetlinkError as problem:
             if problem.number not in _GONE:
                 raise
+
+
+class _BothFamilies(Generic[T]):
+    """The same list of both families, as one."""
+
+    def __init__(self, listings: Iterable[Listing[T]]) -> None:
+        self._listings = tuple(listings)
+        self._joined: Derived[tuple[T, ...]] = Derived(lambda *parts: tuple(itertools.chain(*parts)))
+
+    def read(self, names: Mapping[int, str]) -> tuple[T, ...]:
+        """See `Listing.read`."""
+        return self._joined.of(*(listing.read(names) for listing in self._listings))
+
+
+class _Links:
+    """The links in a list; decoded again only when more than their counters is another."""
+
+    def __init__(self) -> None:
+        self._quiet: list[bytes] = []
+        self._counters_at: list[list[slice]] = []
+        self._links: tuple[Link, ...] = ()
+
+    def read(self, payloads: Sequence[bytes]) -> tuple[Link, ...]:
+        """By index; the very tuple from before when they are as they were."""
+        # With the same bytes before them, length included, the counters stand where they stood.
+        quiet = [_without(data, places) for data, places in zip(payloads, self._counters_at, strict=False)]
+        if len(payloads) == len(self._quiet) and quiet == self._quiet:
+            return self._links
+        names = rt_codec.link_names(payloads)
+        links = (rt_codec.decode_link(data, names) for data in payloads)
+        self._links = tuple(sorted(links, key=lambda link: link.index))
+        self._counters_at = [rt_codec.counters_at(data) for data in payloads]
+        self._quiet = [_without(data, places) for data, places in zip(payloads, self._counters_at, strict=True)]
+        return self._links
+
+
+def _without(data: bytes, places: Iterable[slice]) -> bytes:
+    """All of `data` but what stands in `places`, which follow each other."""
+    parts, offset = [], 0
+    for place in places:
+        parts.append(data[offset : place.start])
+        offset = place.stop
+    return b"".join((*parts, data[offset:]))
+
+
+def _as_rule(data: bytes, _names: Mapping[int, str]) -> FibRule | None:
+    return rt_codec.decode_rule(data)
 
 
 def _taken(others: Sequence[FibRoute]) -> str:
