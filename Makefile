@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-# Programs that the lab and the tests start, and the Debian package of each.
+# Programs that the lab starts, and the Debian package of each.
 PROGRAMS := ip:iproute2 tc:iproute2 nft:nftables conntrack:conntrack
+# What the tests start besides, and what tools/emulator does; it fetches the rest by itself, and installs none of that.
+TEST_PROGRAMS := dnsmasq:dnsmasq-base udhcpc:udhcpc
+EMULATOR_PROGRAMS := qemu-system-x86_64:qemu-system-x86
 
-.PHONY: help demo test lint unit kernel soak bench system clean
+.PHONY: help demo test lint unit kernel soak emulated bench system test-system clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -18,16 +21,21 @@ demo: $(STAMP) system ## the article's router with real traffic, in namespaces; 
 test: lint unit ## everything that a change must pass
 
 lint: $(STAMP) ## style, types, and who may import whom
-	@$(VENV)/bin/ruff check src tests bench
-	@$(VENV)/bin/ruff format --check --quiet src tests bench
+	@$(VENV)/bin/ruff check src tests bench tools tools/emulator
+	@$(VENV)/bin/ruff format --check --quiet src tests bench tools tools/emulator
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-unit: $(STAMP) system ## the tests, on the real kernel too
+unit: $(STAMP) test-system ## the tests, on the real kernel too
 	@$(VENV)/bin/pytest
 
-soak: $(STAMP) system ## the long tests
+soak: $(STAMP) test-system ## the long tests
 	@$(VENV)/bin/pytest -m soak
+
+emulated: $(STAMP) test-system ## the tests that need another kernel (PPPoE), on Debian's, emulated
+	@$(MAKE) --no-print-directory system PROGRAMS="$(EMULATOR_PROGRAMS)"
+	@tools/emulator prepare
+	@$(VENV)/bin/pytest -m emulated
 
 bench: $(STAMP) system ## measure
 	@$(VENV)/bin/python -m bench
@@ -49,5 +57,8 @@ system:
 	    PATH=$$PATH:/usr/sbin:/sbin command -v $${pair%%:*} >/dev/null || echo $${pair##*:}; done | sort -u); \
 	  test -z "$$missing" || tools/packages $$missing
 
+test-system: system
+	@$(MAKE) --no-print-directory system PROGRAMS="$(TEST_PROGRAMS)"
+
 clean: ## take away what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache lab-report.html
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache lab-report.html

@@ -307,8 +307,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="SCENARIO",
         nargs="?",
         help="a configuration for the interfaces USER_01, ether1 and pppoe-out1; or a failover scenario with the "
-        "daemon: carrier, gateway, far, loss, latency, all, flapping, interface, drift, kill, reload, drain, or failover "
-        "for every one of them; left out: the article's router",
+        "daemon: carrier, gateway, far, loss, latency, all, flapping, interface, drift, kill, reload, drain, or "
+        "failover for every one of them; left out: the article's router",
     )
     playing.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
     playing.add_argument("--html", default="lab-report.html", metavar="FILE", help="the report (default: %(default)s)")

@@ -157,11 +157,15 @@ def resolve_gateway(gateway: Gateway, family: Family, router: Router, machine: M
         case LearnedGateway(interface, fallback):
             if not _usable(machine, interface):
                 return None
-            return _learned(machine, interface, family) or _stated(fallback, interface, family)
+            return _learned(machine, interface, family) or _stated(fallback, interface, family, machine)
 
 
-def _stated(fallback: Address | None, interface: str, family: Family) -> FibHop | None:
-    return FibHop(interface, fallback) if fallback is not None and family_of(fallback) is family else None
+def _stated(fallback: Address | None, interface: str, family: Family, machine: Machine) -> FibHop | None:
+    """The gateway that the file states, while the interface has a network that it lies in; else it is inactive."""
+    if fallback is None or family_of(fallback) is not family:
+        return None
+    link = connected_link(fallback, machine)
+    return FibHop(interface, fallback) if link is not None and link.name == interface else None
 
 
 def _usable(machine: Machine, interface: str) -> bool:

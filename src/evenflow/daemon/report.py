@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from evenflow.daemon.chronicle import Chronicle
     from evenflow.daemon.watching import Watcher
 
-#: How many operations a log line names.
+#: How many operations a log line names, and how much of each.
 _NAMED: Final = 3
+_LINE: Final = 90
 
 
 def transition_message(name: str, transition: Transition, moved: Mapping[str, int], flushed: int | None) -> str:
@@ -32,7 +33,7 @@ def transition_message(name: str, transition: Transition, moved: Mapping[str, in
 def pass_message(done: Pass) -> str:
     """What a pass mended or changed."""
     lines = [line for operation in done.operations for line in render_lines(operation)]
-    named = "; ".join(lines[:_NAMED])
+    named = "; ".join(line if len(line) <= _LINE else f"{line[:_LINE]}…" for line in lines[:_NAMED])
     more = f"; and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
     what = "changed" if done.wanted_change else "drift mended"
     return f"{what}: {named}{more}"
@@ -56,7 +57,8 @@ def status_of(
         watch, machine = watcher.watch, watcher.machine
         uplink = known.get(watch.name)
         loss, rtt = machine.loss_percent(now_s), machine.rtt_ms(now_s)
-        buckets = owned.get(watch.connection_mark or "", 0)
+        # When all are lost the owners stay as they are, and the last resort answers: nobody has a share then.
+        buckets = owned.get(watch.connection_mark or "", 0) if machine.usable else 0
         listed.append({
             "name": watch.name,
             "interface": watch.interface,

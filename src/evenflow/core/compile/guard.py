@@ -1,8 +1,9 @@
 """The leak guard: by some interfaces only what has an address of that very interface as its source may leave.
 
-It stands behind source NAT. What NAT has translated passes at once; masquerade itself refuses a connection whose way
-out has changed (Linux, nf_nat_oif_changed()). What is left to catch is what NAT does not see, such as packets that
-belong to no connection (with the LAN's address), and answers of a forwarded port that fell back to another uplink.
+It stands behind source NAT. Packets of connections that NAT has translated pass at once, but for the first ones;
+masquerade itself refuses a connection whose way out has changed (Linux, nf_nat_oif_changed()). What is left to catch
+is what NAT does not see, such as packets that belong to no connection (with the LAN's address), answers of a forwarded
+port that fell back to another uplink, and masquerade on an interface that has no address (yet): it takes another's.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ GUARD_CHAIN = "guard"
 #: Behind source NAT (100, NF_IP_PRI_NAT_SRC), so that what it translated is seen as it leaves.
 _HOOK = Hook("filter", "postrouting", 110)
 
-# IPS_SRC_NAT of nf_conntrack_common.h; the bit of "untracked" in what `ct state` loads (NF_CT_STATE_UNTRACKED_BIT):
-# neighbour discovery, which the kernel does not track.
+# IPS_SRC_NAT of nf_conntrack_common.h; bits of what `ct state` loads (NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT).
+# Untracked is neighbour discovery.
 _SOURCE_NAT = 1 << 4
+_NEW = 1 << 3
 _UNTRACKED = 1 << 6
 
 # RTN_LOCAL; RTN_BROADCAST is what 0.0.0.0 counts as, the source of whoever has no address yet (DHCP, IGMP).
@@ -60,11 +62,20 @@ def compile_guard(router: Router, sets: Sets, chains: Chains) -> None:
     sets.named(NftSet("guarded", KeyType.IFNAME, elements))
     rules = (
         NftRule((Meta(MetaKey.OIFNAME), Lookup("guarded", negated=True), Act(ACCEPT))),
-        NftRule((*_has_bit(Ct(CtKey.STATUS), _SOURCE_NAT), Act(ACCEPT))),
+        NftRule((*_has_bit(Ct(CtKey.STATUS), _SOURCE_NAT), *_lacks_bit(Ct(CtKey.STATE), _NEW), Act(ACCEPT))),
         NftRule((*_has_bit(Ct(CtKey.STATE), _UNTRACKED), Act(ACCEPT))),
         *(
             NftRule((FibType(of_source=True, on_out_interface=True), Cmp(CmpOp.EQ, word(kind)), Act(ACCEPT)))
             for kind in (_LOCAL, _BROADCAST)
+        ),
+        # Somebody's own source NAT to an address that no interface has: the provider routes it here.
+        NftRule(
+            (
+                *_has_bit(Ct(CtKey.STATUS), _SOURCE_NAT),
+                FibType(of_source=True),
+                Cmp(CmpOp.NEQ, word(_LOCAL)),
+                Act(ACCEPT),
+            )
         ),
         NftRule((Counter(), Act(DROP)), "not an address of this interface"),
     )
@@ -73,3 +84,7 @@ def compile_guard(router: Router, sets: Sets, chains: Chains) -> None:
 
 def _has_bit(load: Expression, bit: int) -> tuple[Expression, ...]:
     return (load, Bitwise(word(bit), word(0)), Cmp(CmpOp.NEQ, word(0)))
+
+
+def _lacks_bit(load: Expression, bit: int) -> tuple[Expression, ...]:
+    return (load, Bitwise(word(bit), word(0)), Cmp(CmpOp.EQ, word(0)))
