@@ -12,6 +12,7 @@ from differential.bench import ARTICLE, FAR_MAC, Bench
 from differential.test_kernel_agrees import wait_for
 from evenflow import cli
 from evenflow.core.trace import Tracer
+from evenflow.kernel.files import read_configuration
 from evenflow.kernel.reconcile import carry_out, look_ahead
 from evenflow.model.flow import TCP, UDP, Packet
 
@@ -45,7 +46,7 @@ def connection(number: int) -> Packet:
 
 
 def load(name: str) -> Router:
-    loaded = cli.load(str(EXAMPLES / name))
+    loaded = read_configuration(str(EXAMPLES / name))
     assert loaded.router is not None
     return loaded.router
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenflow import cli
 from evenflow.formats.plan import render_lines
+from evenflow.kernel.files import read_configuration
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace
 from evenflow.kernel.reconcile import carry_out, look_ahead
@@ -34,7 +34,7 @@ def machine() -> Iterator[NetworkNamespace]:
 @pytest.mark.kernel
 @pytest.mark.parametrize("name", ["seed.rsc", "seed.toml"])
 def test_the_plan_reads_as_before_and_the_kernel_takes_it(name: str, machine: NetworkNamespace) -> None:
-    router = cli.load(str(EXAMPLES / name)).router
+    router = read_configuration(str(EXAMPLES / name)).router
     assert router is not None
     with machine.entered(), LinuxKernel() as kernel:
         prospect = look_ahead(kernel, router, kernel.read_machine(), seed=0x5EED)

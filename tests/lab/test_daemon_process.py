@@ -211,7 +211,7 @@ def test_after_kill_9_nothing_moves_and_what_was_drained_stays_so(machine: Machi
             until(lambda: machine.states() == {"isp1": "UP", "isp2": "DRAINED"}, machine.log)
             assert machine.ruleset() == before
             ask(machine.socket, {"command": "undrain", "uplink": "isp2"})
-            assert machine.states()["isp2"] == "UP"
+            until(lambda: machine.states()["isp2"] == "UP", machine.log)
         finally:
             second.terminate()
             second.wait()

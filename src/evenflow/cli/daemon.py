@@ -8,12 +8,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from evenflow.cli.telling import DONE, print_json
 from evenflow.daemon.client import ask, stream
 
 if TYPE_CHECKING:
     import argparse
-
-_DONE = 0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,17 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
         await Service(options).run()
 
     asyncio.run(serve())
-    return _DONE
+    return DONE
 
 
 def status(arguments: argparse.Namespace) -> int:
     """`evenflow status`: how the uplinks stand."""
     answer = ask(arguments.socket, {"command": "status"})
     if arguments.json:
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
-        return _DONE
+        print_json(answer)
+        return DONE
     _print_status(answer)
-    return _DONE
+    return DONE
 
 
 def _print_status(answer: dict[str, Any]) -> None:
@@ -102,7 +101,7 @@ def _tell_state(arguments: argparse.Namespace, command: str) -> int:
         print(json.dumps(answer, ensure_ascii=False))
     else:
         print(f"{answer['uplink']} is {answer['state']}")
-    return _DONE
+    return DONE
 
 
 def reload(arguments: argparse.Namespace) -> int:
@@ -110,11 +109,11 @@ def reload(arguments: argparse.Namespace) -> int:
     answer = ask(arguments.socket, {"command": "reload"})
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))
-        return _DONE
+        return DONE
     for finding in answer.get("findings", ()):
         print(finding, file=sys.stderr)
     print("reloaded")
-    return _DONE
+    return DONE
 
 
 def events(arguments: argparse.Namespace) -> int:
@@ -124,4 +123,4 @@ def events(arguments: argparse.Namespace) -> int:
             print(json.dumps(event, ensure_ascii=False), flush=True)
         else:
             print(f"{event['at']}  {event['message']}", flush=True)
-    return _DONE
+    return DONE

@@ -1,0 +1,122 @@
+"""`check`, `plan`, `apply`, `down`: a configuration and the kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evenflow.cli.telling import DONE, MISTAKE, load, load_for_this_machine, open_kernel, print_json, tell
+from evenflow.errors import SystemRefusedError
+from evenflow.model.finding import Severity, has_errors
+
+if TYPE_CHECKING:
+    import argparse
+
+    from evenflow.kernel.linux import Kernel
+    from evenflow.kernel.reconcile import Prospect
+    from evenflow.model.finding import Finding
+    from evenflow.model.machine import Machine
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """`evenflow check`: findings, also about this machine, but those only as warnings: it may be meant for another."""
+    from evenflow.core.lint import lint_machine
+    from evenflow.formats.plan import findings_to_json
+
+    loaded = load(arguments.config)
+    findings = loaded.findings
+    if loaded.router is not None and not has_errors(findings):
+        machine = _machine_if_readable()
+        if machine is not None:
+            about_here = lint_machine(loaded.router, machine)
+            findings += tuple(replace(finding, severity=Severity.WARNING) for finding in about_here)
+    if arguments.json:
+        print_json({"findings": findings_to_json(findings)})
+    else:
+        for finding in findings:
+            print(finding)
+        if not findings:
+            print(f"{arguments.config}: nothing to remark")
+    return MISTAKE if has_errors(findings) else DONE
+
+
+def _machine_if_readable() -> Machine | None:
+    try:
+        with open_kernel() as kernel:
+            machine: Machine = kernel.read_machine()
+            return machine
+    except SystemRefusedError:
+        return None  # a checker need not be on a router at all
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """`evenflow plan`: what apply would change, and nothing else happens."""
+    from evenflow.formats.plan import findings_to_json, plan_to_json, render_lines
+
+    with open_kernel() as kernel:
+        prospect, findings = _look_ahead(kernel, arguments)
+    if arguments.json:
+        print_json({**plan_to_json(prospect.plan), "findings": findings_to_json(findings)})
+        return DONE
+    tell(findings)
+    for operation in prospect.plan.operations:
+        for line in render_lines(operation):
+            print(line)
+    if prospect.plan.in_sync:
+        print("in sync: nothing to do")
+    return DONE
+
+
+def _look_ahead(kernel: Kernel, arguments: argparse.Namespace) -> tuple[Prospect, tuple[Finding, ...]]:
+    from evenflow.kernel.reconcile import look_ahead
+
+    machine = kernel.read_machine()
+    router, findings = load_for_this_machine(arguments.config, machine)
+    prospect = look_ahead(kernel, router, machine, arguments.seed)
+    return prospect, (*findings, *prospect.findings)
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """`evenflow apply`: make it so once, read it back, verify it; on any failure the old state is put back."""
+    from evenflow.formats.plan import findings_to_json, plan_to_json
+    from evenflow.kernel.reconcile import carry_out, only_one
+
+    with open_kernel() as kernel, only_one():
+        prospect, findings = _look_ahead(kernel, arguments)
+        if not arguments.json:
+            tell(findings)
+        carry_out(kernel, prospect)
+    if arguments.json:
+        print_json({"applied": True, **plan_to_json(prospect.plan), "findings": findings_to_json(findings)})
+    else:
+        print(_summary(prospect))
+    return DONE
+
+
+def _summary(prospect: Prospect) -> str:
+    if prospect.plan.in_sync:
+        return "in sync: nothing to do"
+    desired = prospect.desired
+    table = desired.table
+    rules = sum(len(chain.rules) for chain in table.chains.values()) if table else 0
+    return (
+        f"applied and verified: {len(prospect.plan.operations)} operations; in force are {rules} nft rules, "
+        f"{len(desired.routes)} routes, {len(desired.rules)} route rules, {len(desired.sysctls)} sysctls"
+    )
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """`evenflow down`: take all of ours away."""
+    from evenflow.formats.plan import plan_to_json
+    from evenflow.kernel.reconcile import carry_out, look_at_down, only_one
+
+    with open_kernel() as kernel, only_one():
+        prospect = look_at_down(kernel)
+        carry_out(kernel, prospect)
+    if arguments.json:
+        print_json({"applied": True, **plan_to_json(prospect.plan)})
+    elif prospect.plan.in_sync:
+        print("nothing of evenflow's is here")
+    else:
+        print(f"all of evenflow's is gone: {len(prospect.plan.operations)} operations, verified")
+    return DONE
