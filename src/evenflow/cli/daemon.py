@@ -56,7 +56,7 @@ def _print_status(answer: dict[str, Any]) -> None:
             uplink["name"],
             uplink["interface"] or "",
             f"[{colour}]{uplink['state']}[/]",
-            _duration(uplink["since_s"]),
+            "" if uplink["since_s"] is None else _duration(uplink["since_s"]),
             _percent(uplink["share"]),
             _percent(uplink["target"]),
             "" if uplink["loss_percent"] is None else f"{uplink['loss_percent']} %",

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from evenflow.core.failback import spreads
 from evenflow.core.uplinks import uplinks
+from evenflow.core.watching import link_problem, next_hops
 from evenflow.formats.plan import render_lines
+from evenflow.model.health import HealthState, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from evenflow.core.health import Transition
+    from evenflow.core.uplinks import RouterUplink
     from evenflow.daemon.balancer import Balancer, Pass
     from evenflow.daemon.chronicle import Chronicle
     from evenflow.daemon.watching import Watcher
@@ -49,35 +52,71 @@ def status_of(
 ) -> dict[str, Any]:
     """How everything stands, as docs/json.md has it."""
     router = balancer.router
-    owned = balancer.shares()
-    total = sum(len(spread.owners) for spread in spreads(router))
-    known = {uplink.name: uplink for uplink in uplinks(router)}
+    left = {watcher.watch.name: watcher for watcher in watchers}
     listed = []
-    for watcher in watchers:
-        watch, machine = watcher.watch, watcher.machine
-        uplink = known.get(watch.name)
-        loss, rtt = machine.loss_percent(now_s), machine.rtt_ms(now_s)
-        # When all are lost the owners stay as they are, and the last resort answers: nobody has a share then.
-        buckets = owned.get(watch.connection_mark or "", 0) if machine.usable else 0
-        listed.append({
-            "name": watch.name,
-            "interface": watch.interface,
-            "gateways": sorted(str(address) for address in watcher.next_hops.values()),
-            "state": machine.state.value,
-            "usable": machine.usable,
-            "drained": machine.drained,
-            "since_s": round(now_s - machine.since_s, 3),
-            "reason": watcher.reason,
-            "buckets": buckets,
-            "share": round(buckets / total, 4) if total else None,
-            "target": round(float(uplink.target), 4) if uplink is not None else None,
-            "loss_percent": round(loss, 1) if loss is not None else None,
-            "rtt_ms": round(rtt, 3) if rtt is not None else None,
-        })  # fmt: skip
+    for uplink in uplinks(router):
+        by_interface = (one for one in left.values() if one.watch.interface == uplink.interface)
+        watcher = left.get(uplink.name) or next(by_interface, None)
+        if watcher is not None:
+            del left[watcher.watch.name]
+            listed.append({"name": uplink.name, **_watched(watcher, now_s)})
+        else:
+            listed.append({"name": uplink.name, **_unwatched(uplink, balancer)})
+        listed[-1] |= _shares(uplink, balancer, usable=listed[-1]["usable"])
+    # Hosts that a script watches for some of its routes only.
+    listed += [{"name": name, **_watched(watcher, now_s), **_NO_SHARES} for name, watcher in left.items()]
     return {
         "config": config,
         "in_sync": last is None or last.in_sync,
         "seed": balancer.seed,
         "uplinks": listed,
         "events": list(chronicle.last)[-20:],
+    }
+
+
+def _watched(watcher: Watcher, now_s: float) -> dict[str, Any]:
+    watch, machine = watcher.watch, watcher.machine
+    loss, rtt = machine.loss_percent(now_s), machine.rtt_ms(now_s)
+    return {
+        "interface": watch.interface,
+        "gateways": sorted(str(address) for address in watcher.next_hops.values()),
+        "state": machine.state.value,
+        "usable": machine.usable,
+        "drained": machine.drained,
+        "since_s": round(now_s - machine.since_s, 3),
+        "reason": watcher.reason,
+        "loss_percent": round(loss, 1) if loss is not None else None,
+        "rtt_ms": round(rtt, 3) if rtt is not None else None,
+    }
+
+
+def _unwatched(uplink: RouterUplink, balancer: Balancer) -> dict[str, Any]:
+    """An uplink that the configuration does not watch: all that is known is its link."""
+    watch = Watch(uplink.name, uplink.interface, uplink.gateways)
+    problem = link_problem(watch, balancer.router, balancer.machine)
+    hops = next_hops(watch, balancer.router, balancer.machine)
+    return {
+        "interface": uplink.interface,
+        "gateways": sorted(str(address) for address in hops.values()),
+        "state": HealthState.DOWN.value if problem else HealthState.UNKNOWN.value,
+        "usable": not problem,
+        "drained": False,
+        "since_s": None,
+        "reason": problem or "not watched",
+        "loss_percent": None,
+        "rtt_ms": None,
+    }
+
+
+_NO_SHARES: Final = {"buckets": 0, "share": None, "target": None}
+
+
+def _shares(uplink: RouterUplink, balancer: Balancer, *, usable: bool) -> dict[str, Any]:
+    total = sum(len(spread.owners) for spread in spreads(balancer.router))
+    # When all are lost the owners stay as they are, and the last resort answers: nobody has a share then.
+    buckets = sum(balancer.shares().get(mark, 0) for mark in uplink.connection_marks) if usable else 0
+    return {
+        "buckets": buckets,
+        "share": round(buckets / total, 4) if total else None,
+        "target": round(float(uplink.target), 4),
     }

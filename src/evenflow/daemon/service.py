@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from evenflow.core.failover import Standing
+from evenflow.core.uplinks import uplinks
 from evenflow.daemon.balancer import Balancer
 from evenflow.daemon.chronicle import Chronicle
 from evenflow.daemon.control import ControlServer
@@ -325,8 +326,11 @@ class Service:
             InputError: there is no such uplink.
         """
         watcher = self._watchers.get(name)
-        if watcher is None:
-            raise InputError([f"there is no uplink {name}; there are: {', '.join(self._watchers) or 'none'}"])
+        known = [uplink.name for uplink in uplinks(self._balancer.router)]
+        if name not in known:
+            raise InputError([f"there is no uplink {name}; there are: {', '.join(known) or 'none'}"])
+        if watcher is None or watcher.watch.connection_mark is None:
+            raise InputError([f"{name} can't be drained: a RouterOS script says itself which connections go there"])
         now_s = self._now()
         watcher.note(watcher.machine.drain(now_s) if drained else watcher.machine.undrain(now_s))
         self._pass()
