@@ -11,6 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from bench import daemon, idle
 from evenflow.formats import routeros
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace, enter_private
@@ -119,6 +120,8 @@ def main() -> int:
                 carry_out(kernel, look_at_down(kernel))
             held &= tell(f"applying {UPLINKS} uplinks and {RULES} rules, verified", statistics.median(first), 0.5)
             tell("the same once more, with nothing to do", again, 0.5)
+    held &= idle.measure(tell)
+    held &= daemon.measure(tell)
     return 0 if held else 1
 
 

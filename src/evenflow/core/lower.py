@@ -75,6 +75,10 @@ LAST_RESORT_DISTANCE = 250
 #: Distance of routes that are there whatever is lost; behind all others.
 WHEN_ALL_ARE_LOST = 1001
 
+#: How many others stand in for an uplink without the daemon. So many carriers are not lost at the same moment, and with
+#: all of them the tables would grow with the square of the uplinks (200 uplinks: 80,000 routes).
+MOST_BACKUPS = 8
+
 
 def lower(policy: Policy) -> Router:
     """The router that does what the policy wants.
@@ -113,7 +117,7 @@ def _backups(policy: Policy, uplink: Uplink) -> list[Uplink]:
     """The others in the order in which they stand in for `uplink`: by tier, greatest weight first, as in the file."""
     weights = dict(policy.balance.weights)
     others = [other for other in policy.uplinks if other is not uplink]
-    return sorted(others, key=lambda other: (other.tier, -weights.get(other.name, 0)))
+    return sorted(others, key=lambda other: (other.tier, -weights.get(other.name, 0)))[:MOST_BACKUPS]
 
 
 @dataclass(frozen=True, slots=True)
