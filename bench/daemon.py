@@ -31,9 +31,9 @@ def build(router: NetworkNamespace, provider: NetworkNamespace, uplinks: int) ->
     """One veth pair an uplink; the provider answers for the targets itself."""
     lines = ["link add lan0 type bridge", "addr add 10.0.0.1/24 dev lan0", "link set lan0 up"]
     for n in range(uplinks):
+        far = f"peer index {101 + 2 * n} name isp{n} netns {provider.path}"
         lines += [
-            f"link add index {100 + 2 * n} name wan{n} type veth "
-            f"peer index {101 + 2 * n} name isp{n} netns {provider.path}",
+            f"link add index {100 + 2 * n} name wan{n} type veth {far}",
             f"addr add 100.64.{n}.2/24 dev wan{n}",
             f"link set wan{n} up",
         ]

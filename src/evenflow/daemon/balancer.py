@@ -83,6 +83,9 @@ class Balancer:
         self._compiled: tuple[Router, Machine, Standing, Compiled] | None = None
         self._desired: Dataplane | None = None
         self._in_force = self.standing
+        #: What was compiled and what was read when nothing was to be done. The kernel's reader gives the same object
+        #: again as long as nothing has changed.
+        self._settled: tuple[Compiled, Dataplane] | None = None
 
     def bring_up(self, router: Router | None = None) -> Sequence[Finding]:
         """Put the router (or a new one) in force, all of it or nothing.
@@ -120,6 +123,8 @@ class Balancer:
         if compiled.dataplane is None or errors:
             return Pass(failures=errors)
         actual = self._kernel.read_dataplane(compiled.dataplane.sysctls)
+        if self._settled is not None and self._settled[0] is compiled and self._settled[1] is actual:
+            return Pass(moved={})
         there = {name: value for name, value in compiled.dataplane.sysctls.items() if name in actual.sysctls}
         # What was before evenflow is known here even when somebody has deleted the table that keeps it.
         saved = self._desired.saved if self._desired is not None and actual.table is None else {}
@@ -131,6 +136,7 @@ class Balancer:
         if plan.operations:
             left = len(make_plan(desired, self._kernel.read_dataplane(desired.sysctls)).operations)
         moves = self._moves()
+        self._settled = (compiled, actual) if not plan.operations else None
         if not failures and not left:
             self._desired, self._in_force = desired, self.standing
         return Pass(plan.operations, failures, left, changed, moves)

@@ -99,7 +99,7 @@ class Service:
             self._returning = Returning(self._balancer)
             self._hooks = HookRunner(loaded.hooks)
             self._chronicle.listeners.append(self._hooks.tell)
-            events = stack.enter_context(KernelEvents())
+            events = stack.enter_context(KernelEvents(self._kernel.ports))
             server = ControlServer(self._options.socket, self)
             await server.start()
             try:

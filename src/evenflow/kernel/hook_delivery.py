@@ -151,7 +151,9 @@ def post(url: str, data: bytes, timeout_s: float) -> str:
         raise DeliveryError(f"no answer within {timeout_s:g} s") from problem
     except ssl.SSLCertVerificationError as problem:
         raise DeliveryError(f"certificate: {problem.verify_message}") from problem
-    except (OSError, ValueError, h11.ProtocolError) as problem:
+    except h11.RemoteProtocolError as problem:
+        raise DeliveryError(f"it does not answer as HTTP has it: {problem}") from problem
+    except (OSError, ValueError, h11.LocalProtocolError) as problem:
         raise DeliveryError(str(problem)) from problem
     if not _GOOD_FROM <= status <= _GOOD_TO:
         raise DeliveryError(f"it answered with status {status}")
@@ -194,11 +196,12 @@ def _status(connection: socket.socket, until_s: float) -> int:
         event = reading.next_event()
         if isinstance(event, h11.Response):
             return event.status_code
-        if isinstance(event, h11.ConnectionClosed):
-            raise DeliveryError("it closed the connection without an answer")
         if event is h11.NEED_DATA:
             connection.settimeout(_left_s(until_s))
-            reading.receive_data(connection.recv(_CHUNK_BYTES))
+            data = connection.recv(_CHUNK_BYTES)
+            if not data:
+                raise DeliveryError("it closed the connection without an answer")
+            reading.receive_data(data)
 
 
 def _left_s(until_s: float) -> float:
