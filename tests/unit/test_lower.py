@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenflow.core.lower import FALLBACK_TABLE_NAME, LAN_LIST_NAME, lower
+from evenflow.core.lower import FALLBACK_TABLE_NAME, LAN_LIST_NAME, UPLINK_LIST_NAME, lower
 from evenflow.core.trace import Tracer
 from evenflow.formats.policy import parse
 from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute
@@ -109,7 +109,8 @@ def test_what_the_rules_ask_for() -> None:
     connection = MarkKind.CONNECTION
     assert set(incoming.matchers) == {InInterface("ether1"), asks(connection, None), NEW}
     assert set(spread.matchers) == {InInterface("USER_01"), asks(connection, None), NEW, ELSEWHERE}
-    assert set(from_lan.matchers) == {InInterface("USER_01"), asks(connection, "isp1")}
+    from_elsewhere = InInterfaceList(UPLINK_LIST_NAME, negated=True)
+    assert set(from_lan.matchers) == {from_elsewhere, asks(connection, "isp1")}
     assert set(own.matchers) == {asks(connection, "isp1")}
 
 
@@ -203,7 +204,8 @@ def test_backups_come_by_weight_then_in_the_order_of_the_file() -> None:
 def test_several_lan_interfaces_are_a_list() -> None:
     router = lower(policy_of(THREE))
     assert [(known.name, known.members) for known in router.interface_lists] == [
-        (LAN_LIST_NAME, frozenset({"br0", "br1"}))
+        (UPLINK_LIST_NAME, frozenset({"eth1", "eth2", "eth3"})),
+        (LAN_LIST_NAME, frozenset({"br0", "br1"})),
     ]
     (spread,) = (rule for rule in router.mangle if isinstance(rule.action, SpreadAction))
     assert InInterfaceList(LAN_LIST_NAME) in spread.matchers

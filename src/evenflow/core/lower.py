@@ -4,8 +4,8 @@ Connection mark, routing mark and table of an uplink have the uplink's name. In 
 
 1. Connections that come in by an uplink get its mark, so that their replies leave by it.
 2. The spread: new connections from the LAN to elsewhere get the mark of their bucket's owner.
-3. Packets from the LAN get the routing mark of their connection: those of balanced connections, and the replies of
-   connections that came in by an uplink and were forwarded.
+3. Packets that don't come from an uplink get the routing mark of their connection: those of balanced connections, and
+   the replies of connections that came in by an uplink and were forwarded, to the LAN or to anywhere else.
 4. So do the router's own packets that belong to a marked connection.
 
 Each uplink's table leads through the uplink itself, then through the others, then to the last resort: a dead line
@@ -68,6 +68,9 @@ FALLBACK_TABLE_NAME = "*fallback"
 
 #: The interface list of a policy with several LAN interfaces; no name from a file can clash with it.
 LAN_LIST_NAME = "lan"
+
+#: The interface list of all uplinks.
+UPLINK_LIST_NAME = "uplinks"
 
 #: Distance of the last resort: behind as many uplinks as there can be, and below 255, which RouterOS never uses.
 LAST_RESORT_DISTANCE = 250
@@ -137,7 +140,7 @@ class _Lowering:
             yield self._mark_incoming(uplink)
         yield self._spread()
         for uplink in uplinks:
-            matchers = (_connection_mark(uplink.name), self._from_lan())
+            matchers = (_connection_mark(uplink.name), _NOT_FROM_AN_UPLINK)
             yield self._mark_routing("prerouting", uplink, matchers)
         for uplink in uplinks:
             yield self._mark_routing("output", uplink, (_connection_mark(uplink.name),))
@@ -274,11 +277,15 @@ class _Lowering:
             yield Interface(uplink.interface, bandwidth_bps=uplink.bandwidth_bps, origin=uplink.origin)
 
     def interface_lists(self) -> Iterator[InterfaceList]:
+        if self.families:
+            interfaces = frozenset(uplink.interface for uplink in self.policy.uplinks)
+            yield InterfaceList(UPLINK_LIST_NAME, interfaces, self.policy.balance.origin)
         if len(self.policy.lan) > 1:
             yield InterfaceList(LAN_LIST_NAME, frozenset(self.policy.lan), self.policy.lan_origin)
 
 
 _NEW = StateMatch(frozenset({ConnectionState.NEW}))
+_NOT_FROM_AN_UPLINK = InInterfaceList(UPLINK_LIST_NAME, negated=True)
 _ELSEWHERE = AddressTypeMatch(Direction.DESTINATION, frozenset({AddressType.LOCAL}), negated=True)
 
 
