@@ -234,10 +234,10 @@ def test_events_of_one_moment_in_another_order_are_no_jump() -> None:
 
 def test_bounds_of_the_ready_made_settings() -> None:
     assert time_to_notice_s(DEFAULTS, 3) == 0.9
-    assert time_to_notice_s(FAST, 3) == 0.1
+    assert time_to_notice_s(FAST, 3) == 0.065
     assert time_to_notice_s(ROUTEROS, 1) == 30.0
     assert time_to_return_s(DEFAULTS, 3) == 10.5
-    assert time_to_return_s(FAST, 3) == 5.05
+    assert time_to_return_s(FAST, 3) == 5.035
     assert time_to_return_s(ROUTEROS, 1) == 20.0
     assert time_to_return_s(HealthSettings(hold_s=0), 1) == 1.3
 
