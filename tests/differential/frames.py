@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from evenflow.model.flow import ICMP, ICMPV6, TCP, UDP
+from evenflow.model.flow import ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, ConnectionState
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Packet
@@ -14,6 +14,10 @@ ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 
 #: Added to a connection's number: the sequence number that its TCP begins with, and so what an answer acknowledges.
 ANSWER = 0x4000_0000
+
+#: Errors (ICMP) carry the head of the packet that they are about in those bytes: their number stands in the parts of it
+#: that nobody looks at, behind the version (and for IPv4 the length of the header).
+MARK_OF_ERROR = {4: 0x4500_0000, 6: 0x6000_0000}
 
 
 def checksum(data: bytes) -> int:
@@ -28,11 +32,19 @@ def checksum(data: bytes) -> int:
 def _transport(packet: Packet, number: int, connection: int, *, reply: bool) -> bytes:
     ports = struct.pack("!HH", packet.source_port, packet.destination_port)
     if packet.protocol == TCP:
-        # Behind the ports: sequence number, acknowledgement (our number), SYN or SYN and ACK.
+        # Behind the ports: sequence number, acknowledgement (our number), SYN or SYN and ACK. All flags together are
+        # what connection tracking calls invalid.
         sequence, flags = (1, 0x12) if reply else (ANSWER + connection - 1, 0x02)
+        flags = 0x3F if packet.state is ConnectionState.INVALID else flags
         return ports + struct.pack("!IIBBHHH", sequence, number, 0x50, flags, 8192, 0, 0)
     if packet.protocol == UDP:
-        return ports + struct.pack("!HHI", 12, 0, number)
+        # Long enough to come in two parts; the head of an error is shorter than that, too.
+        return ports + struct.pack("!HHI", 44, 0, number) + bytes(32)
+    if packet.protocol == UDPLITE:
+        return ports + struct.pack("!HHI", 0, 0, number)
+    if packet.protocol == SCTP:
+        # No verification tag, a checksum that nobody looks at, and an INIT chunk with our number as its tag.
+        return ports + struct.pack("!II", 0, 0) + struct.pack("!BBHIIHHI", 1, 0, 20, number, 1500, 1, 1, 1)
     if packet.protocol in (ICMP, ICMPV6):
         kinds = (8, 0) if packet.protocol == ICMP else (128, 129)
         return struct.pack("!BBHHHI", kinds[reply], 0, 0, connection & 0xFFFF, 1, number)
@@ -40,11 +52,46 @@ def _transport(packet: Packet, number: int, connection: int, *, reply: bool) -> 
 
 
 def datagram(packet: Packet, number: int, connection: int, *, reply: bool = False) -> bytes:
-    """The packet from its network header on. The kernel is told not to look at transport checksums, except ours."""
-    body = bytearray(_transport(packet, number, connection, reply=reply))
+    """The packet from its network header on."""
+    return _network(packet, _transport(packet, number, connection, reply=reply), number)
+
+
+def error_about(packet: Packet, about: Packet, number: int) -> bytes:
+    """An ICMP error of some router on the way, "host unreachable", with the head of the packet that it is about."""
+    inner = bytearray(_network(about, _transport(about, 0, 0, reply=False), 0))
+    inner[:4] = struct.pack("!I", MARK_OF_ERROR[about.source.version] + number)
+    kind = struct.pack("!BBHI", 3, 1, 0, 0) if packet.protocol == ICMP else struct.pack("!BBHI", 1, 3, 0, 0)
+    return _network(packet, kind + bytes(inner), number)
+
+
+def fragments(packet: Packet, content: bytes, number: int) -> tuple[bytes, bytes]:
+    """The packet in two parts; the ports are in the first."""
+    head, first = (20, 24) if packet.source.version == 4 else (40, 24)
+    body = content[head:]
+    return _fragment(packet, body[:first], 0, number, more=True), _fragment(
+        packet, body[first:], first, number, more=False
+    )
+
+
+def _fragment(packet: Packet, body: bytes, offset: int, number: int, *, more: bool) -> bytes:
+    if packet.source.version == 4:
+        return _network(packet, body, number, (0x2000 if more else 0) | offset // 8)
+    header = struct.pack("!BBHI", packet.protocol, 0, offset | more, number)
+    return _ipv6(packet, header + body, 44)
+
+
+def _ipv6(packet: Packet, body: bytes, protocol: int) -> bytes:
+    return (
+        struct.pack("!IHBB", 6 << 28, len(body), protocol, 64) + packet.source.packed + packet.destination.packed + body
+    )
+
+
+def _network(packet: Packet, transport: bytes, number: int, place_in_whole: int | None = None) -> bytes:
+    """A network header before a transport message; with its checksum, unless it is only a part of a message."""
+    body = bytearray(transport)
     source, destination = packet.source.packed, packet.destination.packed
-    place = {TCP: 16, UDP: 6, ICMP: 2, ICMPV6: 2}.get(packet.protocol)
-    if place is not None:
+    place = {TCP: 16, UDP: 6, UDPLITE: 6, ICMP: 2, ICMPV6: 2}.get(packet.protocol)
+    if place is not None and place_in_whole is None:
         pseudo = (
             b""
             if packet.protocol == ICMP
@@ -52,8 +99,10 @@ def datagram(packet: Packet, number: int, connection: int, *, reply: bool = Fals
         )
         body[place : place + 2] = struct.pack("!H", checksum(pseudo + bytes(body)))
     if packet.source.version == 6:
-        return struct.pack("!IHBB", 6 << 28, len(body), packet.protocol, 64) + source + destination + bytes(body)
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), number & 0xFFFF, 0, 64, packet.protocol, 0)
+        return _ipv6(packet, bytes(body), packet.protocol)
+    head = struct.pack(
+        "!BBHHHBBH", 0x45, 0, 20 + len(body), number & 0xFFFF, place_in_whole or 0, 64, packet.protocol, 0
+    )
     head = head[:10] + struct.pack("!H", checksum(head + source + destination)) + source + destination
     return head + bytes(body)
 

@@ -1,14 +1,18 @@
-"""Random routers and packets: everything that a mangle list can say, drawn by chance."""
+"""Random routers: everything that a mangle list can say, drawn by chance; with routes, NAT and packets to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
+from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from differential.bench import FAR_MAC, INTERFACES, LANS, SERVER_PORTS, WANS
+from differential.bench import FAR_MAC, FIVE, INTERFACES, LANS, WANS, Plan
+from differential.names import CONNECTION_MARKS, TABLES, USER_CHAINS
+from differential.packets import draw_packet
+from differential.translations import draw_nat
+from differential.ways import draw_routes, draw_rules
 from evenflow.core.addresses import range_of
-from evenflow.model.flow import GRE, ICMP, ICMPV6, TCP, UDP, ConnectionState, Family, Packet
+from evenflow.model.flow import GRE, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, ConnectionState, Family
 from evenflow.model.matcher import (
     AddressListMatch,
     AddressMatch,
@@ -21,6 +25,7 @@ from evenflow.model.matcher import (
     MarkKind,
     MarkMatch,
     OutInterface,
+    OutInterfaceList,
     PccMatch,
     PortMatch,
     ProtocolMatch,
@@ -30,42 +35,41 @@ from evenflow.model.matcher import (
 from evenflow.model.router import (
     BUILT_IN_CHAINS,
     AcceptAction,
-    AddressGateway,
     AddressList,
-    InterfaceGateway,
     InterfaceList,
     JumpAction,
     MangleRule,
     MarkAction,
-    Masquerade,
-    NatRule,
+    PassthroughAction,
     ReturnAction,
-    Route,
-    RouteKind,
     Router,
-    RouteRule,
     RoutingTable,
-    RuleAction,
     SpreadAction,
 )
 
 if TYPE_CHECKING:
     from random import Random
 
-    from evenflow.model.router import Gateway
+    from evenflow.model.flow import Packet
 
-CONNECTION_MARKS = ["isp1_conn", "isp2_conn", "a mark", "vpn/1"]
-TABLES = ["isp1", "isp2", "to wan2"]
-USER_CHAINS = ["first", "second", "third"]
 DENOMINATORS = [1, 2, 3, 4, 6, 7, 9]
 FAMILIES = (Family.IPV4, Family.IPV6)
+
+#: Where each chain may jump to, beside later chains of the user's; no path comes back.
+JUMPS = {
+    "input": ["prerouting"],
+    "forward": ["prerouting"],
+    "output": ["prerouting"],
+    "postrouting": ["forward", "prerouting"],
+}
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Draws parts of a router."""
+    """Draws parts of a router for a bench of that plan."""
 
     random: Random
+    plan: Plan = FIVE
 
     def some(self, probability: float) -> bool:
         return self.random.random() < probability
@@ -83,29 +87,29 @@ class Draw:
         six = ["fd00:1::/64", "fd00:2::/32", "2001:db8:99::/65", "2001:db8:99::7/128", "8000::/1"]
         return self.random.choice(four if family is Family.IPV4 else six)
 
+    # --- matchers --------------------------------------------------------------------------------------------------
+
     def matcher(self, family: Family) -> object:
         random, negated = self.random, self.some(0.25)
         side = random.choice([Direction.SOURCE, Direction.DESTINATION])
         kind = random.choice(list(MarkKind))
+        interface_list = random.choice(["LAN", "WAN", "empty", "never defined", "all", "none"])
         drawn: list[object] = [
             MarkMatch(kind, self.mark(kind), negated),
             MarkMatch(MarkKind.CONNECTION, self.mark(MarkKind.CONNECTION), negated),
             MarkMatch(MarkKind.CONNECTION, None),
-            InInterface(random.choice(list(INTERFACES)), negated),
+            InInterface(random.choice([*INTERFACES, "lo"]), negated),
             InInterface(random.choice(list(LANS))),
-            OutInterface(random.choice(list(INTERFACES)), negated),
-            InInterfaceList(random.choice(["LAN", "WAN", "empty", "never defined", "all"]), negated),
+            OutInterface(random.choice([*INTERFACES, "lo"]), negated),
+            InInterfaceList(interface_list, negated),
+            OutInterfaceList(interface_list, negated),
             AddressMatch(side, range_of(ip_network(self.network(family))), negated),
             AddressListMatch(side, random.choice(["some", "empty", "never defined"]), negated),
             AddressTypeMatch(Direction.DESTINATION, frozenset({AddressType.LOCAL}), negated),
-            ProtocolMatch(random.choice([TCP, UDP, ICMP, ICMPV6, GRE]), negated),
+            AddressTypeMatch(side, frozenset(random.sample(list(AddressType), random.randint(1, 3))), negated),
+            ProtocolMatch(random.choice([TCP, UDP, ICMP, ICMPV6, GRE, SCTP, UDPLITE]), negated),
             self.ports(negated=negated),
-            StateMatch(
-                frozenset(
-                    random.sample([ConnectionState.NEW, ConnectionState.ESTABLISHED, ConnectionState.INVALID], 2)
-                ),
-                negated,
-            ),
+            StateMatch(frozenset(random.sample(list(ConnectionState), 2)), negated),
             StateMatch(frozenset({ConnectionState.NEW}), negated),
             SourceMacMatch(random.choice([FAR_MAC, b"\2\0\0\0\0\1"]), negated),
             self.pcc(negated=negated),
@@ -128,6 +132,8 @@ class Draw:
         drawn = [self.matcher(family) for _ in range(self.random.choice([0, 1, 1, 2, 2, 3]))]
         return tuple(dict.fromkeys(drawn))
 
+    # --- mangle ----------------------------------------------------------------------------------------------------
+
     def action(self, chain: str) -> object:
         random = self.random
         deeper = USER_CHAINS[USER_CHAINS.index(chain) + 1 :] if chain in USER_CHAINS else USER_CHAINS
@@ -138,9 +144,12 @@ class Draw:
             (2, SpreadAction(random.choice(list(Classifier)), owners, self.some(0.7))),
             (1, AcceptAction()),
             (1, ReturnAction()),
+            (1, PassthroughAction(random.choice([None, "seen ", "длинная приставка " * 20]))),
         ]
         if deeper:
             drawn.append((3, JumpAction(random.choice(deeper))))
+        if chain in JUMPS:
+            drawn.append((2, JumpAction(random.choice(JUMPS[chain]))))
         return random.choices([a for _, a in drawn], [w for w, _ in drawn])[0]
 
     def rule(self) -> MangleRule:
@@ -180,40 +189,7 @@ class Draw:
             rules.append(MangleRule(chain, (key, *common), action, (family,)))  # type: ignore[arg-type]
         return rules
 
-    def routes(self) -> list[Route]:
-        made: list[Route] = []
-        for table in TABLES:
-            distances = iter(self.random.sample(range(1, 20), 8))
-            for family in FAMILIES:
-                made += [self.route(table, family, next(distances)) for _ in range(self.random.randint(0, 2))]
-                if self.some(0.2):
-                    network = ip_network(self.network(family))
-                    made.append(replace(self.route(table, family, next(distances)), destination=network))
-        return made
-
-    def route(self, table: str, family: Family, distance: int) -> Route:
-        if self.some(0.1):
-            kind = self.random.choice([RouteKind.UNREACHABLE, RouteKind.BLACKHOLE, RouteKind.PROHIBIT])
-            return Route(table, family.any_network, (), distance, kind)
-        wan = self.random.choice(list(WANS))
-        address = f"100.64.{wan[-1]}.1" if family is Family.IPV4 else f"2001:db8:{wan[-1]}::1"
-        both: list[Gateway] = [AddressGateway(ip_address(address)), InterfaceGateway(wan)]
-        return Route(table, family.any_network, (self.random.choice(both),), distance)
-
-    def route_rule(self) -> RouteRule:
-        family = self.random.choice(FAMILIES)
-        action = self.random.choice(
-            [RuleAction.LOOKUP, RuleAction.LOOKUP, RuleAction.LOOKUP_ONLY, RuleAction.UNREACHABLE]
-        )
-        return RouteRule(
-            action,
-            self.random.choice(TABLES) if action in (RuleAction.LOOKUP, RuleAction.LOOKUP_ONLY) else None,
-            ip_network(self.network(family)) if self.some(0.5) else None,
-            ip_network(self.network(family)) if self.some(0.3) else None,
-            self.random.choice(list(INTERFACES)) if self.some(0.3) else None,
-            self.random.choice(TABLES) if self.some(0.3) else None,
-            families=(family,),
-        )
+    # --- all of it -------------------------------------------------------------------------------------------------
 
     def router(self) -> Router:
         mangle: list[MangleRule] = []
@@ -232,10 +208,10 @@ class Draw:
         ]
         return Router(
             tuple(mangle),
-            tuple(NatRule("srcnat", (OutInterface(wan),), Masquerade()) for wan in WANS if self.some(0.5)),
+            tuple(draw_nat(self)),
             tuple(RoutingTable(table) for table in TABLES),
-            tuple(self.routes()),
-            tuple(self.route_rule() for _ in range(self.random.choice([0, 0, 1, 2]))),
+            tuple(draw_routes(self)),
+            tuple(draw_rules(self)),
             interface_lists=(
                 InterfaceList("LAN", frozenset(LANS)),
                 InterfaceList("WAN", frozenset(WANS)),
@@ -246,34 +222,4 @@ class Draw:
 
     def packet(self, number: int) -> Packet:
         """The first packet of a connection; `number` makes its ports or addresses its own."""
-        random = self.random
-        family = random.choice(FAMILIES)
-        where = random.choices(["lan0", "lan1", *WANS, None], [6, 2, 1, 1, 1, 3])[0]
-        protocol = random.choice([TCP, TCP, UDP, UDP, ICMP if family is Family.IPV4 else ICMPV6, GRE])
-        # GRE is told apart by its addresses alone: two connections must not meet in one entry of connection tracking.
-        host, server = number % 200 + 10, number % 249 + 1 if protocol == GRE else random.randrange(1, 250)
-        four = {"lan0": f"10.1.{random.choice([3, 200])}.{host}", "lan1": f"10.2.3.{host}"}
-        six = {"lan0": f"fd00:1::{host:x}", "lan1": f"fd00:2::{host:x}"}
-        outside = f"198.51.100.{server}" if family is Family.IPV4 else f"2001:db8:99::{server:x}"
-        inside = four if family is Family.IPV4 else six
-        own = {name: pair[family is Family.IPV6].partition("/")[0] for name, pair in INTERFACES.items()}
-        if where is None:
-            source, destination = own[random.choice(list(WANS))], outside
-        elif where in WANS:
-            source = outside
-            destination = random.choice([own[where], own[where], own[random.choice(list(INTERFACES))], inside["lan0"]])
-        else:
-            source = inside[where]
-            destination = random.choices(
-                [outside, own[where], own["wan1"], inside["lan1" if where == "lan0" else "lan0"]], [8, 1, 1, 1]
-            )[0]
-        ported = protocol in (TCP, UDP)
-        return Packet(
-            ip_address(source),
-            ip_address(destination),
-            protocol,
-            random.choice([1024, 20000]) + number if ported else 0,
-            random.choice(SERVER_PORTS) if ported else 0,
-            where,
-            source_mac=FAR_MAC if where else None,
-        )
+        return draw_packet(self, number)

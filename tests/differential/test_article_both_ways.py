@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from differential.bench import ARTICLE, FAR_MAC, Bench
-from differential.test_kernel_agrees import wait_for
+from differential.play import wait_for
 from evenflow import cli
 from evenflow.core.trace import Tracer
 from evenflow.kernel.files import read_configuration

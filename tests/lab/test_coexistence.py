@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
+import struct
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +64,16 @@ rule add fwmark 0x100000/0xff0000 lookup 77 priority 30000 protocol 42
 rule add from 10.10.8.0/24 lookup 77 priority 300 protocol 239
 route add 192.0.2.128/25 via 100.64.1.1 table 77 proto 239
 """
+
+#: Of some devices the owner has said otherwise than of all.
+FOREIGN_SETTINGS = (
+    "net.ipv4.conf.ether2.forwarding=1",
+    "net.ipv4.conf.default.forwarding=1",
+    "net.ipv6.conf.ether2.forwarding=1",
+    "net.ipv4.conf.all.accept_redirects=0",
+    "net.ipv4.conf.ether1.rp_filter=1",
+    "net.ipv4.conf.ether2.rp_filter=1",
+)
 
 FOREIGN_NFT = """
 table inet filter {
@@ -130,6 +143,7 @@ def machine() -> Iterator[NetworkNamespace]:
         build(made)
         made.run(["ip", "-batch", "-"], stdin=FOREIGN_ROUTING)
         made.run(["nft", "-f", "-"], stdin=FOREIGN_NFT)
+        made.run(["sysctl", "-qw", *FOREIGN_SETTINGS])
         yield made
 
 
@@ -203,3 +217,89 @@ def test_the_seed_stays_the_same_over_changes(machine: NetworkNamespace) -> None
             seeds.add(seed_of(kernel.read_dataplane()))
     assert len(seeds) == 1
     assert None not in seeds
+
+
+@pytest.mark.kernel
+def test_a_reverse_path_filter_is_loosened_and_never_tightened(machine: NetworkNamespace) -> None:
+    filters = [f"net.ipv4.conf.{name}.rp_filter" for name in ("ether1", "pppoe-out1", "ether2", "all")]
+    assert machine.run(["sysctl", "-n", *filters]).split() == ["1", "0", "1", "0"]
+    assert evenflow(machine, "apply", str(EXAMPLES / "seed.rsc")) == 0
+    assert machine.run(["sysctl", "-n", *filters]).split() == ["2", "0", "1", "0"]
+
+
+@pytest.mark.kernel
+def test_settings_lost_with_the_table_are_told(machine: NetworkNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = str(EXAMPLES / "seed.toml")
+    assert evenflow(machine, "apply", policy) == 0
+    machine.run(["nft", "flush", "ruleset"])
+    capsys.readouterr()
+    for command in ("plan", "apply"):
+        assert evenflow(machine, command, policy) == 0
+        assert "net/ipv4/ip_forward" in capsys.readouterr().err.partition("[settings-lost]")[0]
+    assert evenflow(machine, "apply", policy) == 0
+    assert capsys.readouterr() == ("in sync: nothing to do\n", "")
+    with machine.entered(), LinuxKernel() as kernel:
+        assert kernel.read_dataplane().saved == {}
+
+
+# --- router advertisements
+
+TWO_LINES = """
+lan = ["lan"]
+[uplink.a]
+interface = "wan0"
+gateway = "auto"
+[uplink.b]
+interface = "wan1"
+gateway = "192.0.2.129"
+"""
+
+
+def advertise(far: NetworkNamespace, link: str) -> None:
+    """One router advertisement (RFC 4861, 4.2), good for half an hour."""
+    with far.entered(), socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sender:
+        index = socket.if_nametoindex(link)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        sender.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 0, 0, index))
+
+
+@pytest.fixture
+def advertised() -> Iterator[NetworkNamespace]:
+    """A host that three routers have told of themselves: on an uplink whose gateway is learnt, on one with its gateway
+    stated, and on a line that evenflow has nothing to do with."""
+    links = ("wan0", "wan1", "other")
+    with NetworkNamespace.create() as made, NetworkNamespace.create() as far:
+        settings = ["net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.accept_ra=1"]
+        for namespace in (made, far):
+            namespace.run(["sysctl", "-qw", *settings, "net.ipv6.conf.all.forwarding=0", "net.ipv4.ip_forward=0"])
+        lines = [f"link add {name} type veth peer name f-{name} netns {far.path}" for name in links]
+        lines += [f"link set {name} up" for name in links] + ["link add lan type bridge", "link set lan up"]
+        made.run(["ip", "-batch", "-"], stdin="\n".join([*lines, "addr add 192.0.2.130/25 dev wan1"]))
+        far.run(["ip", "-batch", "-"], stdin="\n".join(f"link set f-{name} up" for name in links))
+        deadline = time.monotonic() + 10
+        while len(defaults(made)) < len(links):
+            assert time.monotonic() < deadline, "the advertisements never arrived"
+            for name in links:
+                with contextlib.suppress(OSError):  # no link-local address yet to send from
+                    advertise(far, f"f-{name}")
+        yield made
+
+
+def defaults(machine: NetworkNamespace) -> set[str]:
+    """The links that have a default route of somebody else's in main."""
+    said = machine.run(["ip", "-6", "route", "show", "default"])
+    return set(re.findall(r"dev (\S+) proto ra", said))
+
+
+@pytest.mark.kernel
+def test_advertised_routes_outlive_apply_and_down(advertised: NetworkNamespace, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(TWO_LINES)
+    before = snapshot(advertised)
+    assert evenflow(advertised, "apply", str(tmp_path / "p.toml")) == 0
+    assert defaults(advertised) == {"wan0", "wan1", "other"}
+    assert evenflow(advertised, "plan", str(tmp_path / "p.toml")) == 0
+    assert evenflow(advertised, "down") == 0
+    assert defaults(advertised) == {"wan0", "wan1", "other"}
+    after = snapshot(advertised)
+    assert {key for key in changes(before, after) if not key.startswith("route")} == set()  # those count their seconds

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,19 @@ from evenflow.core.plan import EMPTY, in_force, make_plan
 from evenflow.errors import SystemRefusedError, VerifyError
 from evenflow.kernel.fake import FakeKernel, never, numbered
 from evenflow.kernel.reconcile import Prospect, carry_out, look_ahead, look_at_down
-from evenflow.model.dataplane import Dataplane, NftTransaction, Operation
+from evenflow.model.dataplane import (
+    AddRouteRule,
+    Dataplane,
+    DeleteRoute,
+    DeleteRouteRule,
+    FibRule,
+    NftTransaction,
+    Operation,
+)
+from evenflow.model.flow import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SYSCTLS = {
     f"net/{family}/conf/{interface}/{name}": "0"
@@ -97,7 +111,7 @@ def test_nothing_is_planned_from_a_state_to_itself(number: int) -> None:
     compiled = compile_router(Draw(Random(number)).router(), MACHINE, 1).dataplane
     assert compiled is not None
     reached = in_force(compiled, Dataplane(sysctls=SYSCTLS))
-    assert make_plan(compiled, reached).in_sync
+    assert make_plan(in_force(compiled, reached), reached).in_sync
     assert make_plan(reached, reached).in_sync
     assert make_plan(EMPTY, EMPTY).in_sync
 
@@ -117,3 +131,74 @@ def test_an_interrupt_leaves_nothing_half_done() -> None:
     with pytest.raises(KeyboardInterrupt):
         carry_out(kernel, prospect_of(kernel, 1))
     assert state(kernel) == Dataplane(sysctls=SYSCTLS)
+
+
+def test_what_could_not_be_put_back_is_told_with_what_went_wrong_first() -> None:
+    kernel = FakeKernel(MACHINE, SYSCTLS)
+    prospect = prospect_of(kernel, 1)
+    last = numbered(len(prospect.plan.operations) - 1)
+    kernel.fail_on = lambda operation: last(operation) or isinstance(operation, DeleteRoute)
+    with pytest.raises(
+        SystemRefusedError, match=r"^told to fail on \w+; and not everything could be put back"
+    ) as caught:
+        carry_out(kernel, prospect)
+    assert str(caught.value).count("told to fail on DeleteRoute") == len(prospect.desired.routes)
+    assert str(caught.value.__cause__) == "told to fail on SetSysctl"
+    assert not kernel.read_dataplane().rules
+
+
+class Blind(FakeKernel):
+    """Interrupted at its fourth operation, after which it can't be read any more."""
+
+    def execute(self, operation: Operation) -> None:
+        if len(self.executed) == 3:
+            raise KeyboardInterrupt
+        super().execute(operation)
+
+    def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
+        if len(self.executed) == 3:
+            raise SystemRefusedError("can't be read")
+        return super().read_dataplane(sysctl_names)
+
+
+def test_what_goes_wrong_while_putting_back_hides_nothing() -> None:
+    kernel = Blind(MACHINE, SYSCTLS)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        carry_out(kernel, prospect_of(kernel, 1))
+    assert caught.value.__notes__ == ["not everything could be put back as it was: can't be read"]
+
+
+# --- the order of rules with one priority
+
+
+def fib_rule(table: int, mark: int = 1, **selectors: object) -> FibRule:
+    return FibRule(Family.IPV4, 21000, table, mark=mark, mask=0x3FF, **selectors)  # type: ignore[arg-type]
+
+
+def order(wanted: FibRule, there: FibRule) -> list[type]:
+    plan = make_plan(Dataplane(rules=frozenset({wanted})), Dataplane(rules=frozenset({there})))
+    return [type(operation) for operation in plan.operations]
+
+
+NETWORK = ip_network("10.0.0.0/8")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there"),
+    [
+        (fib_rule(20002, 2), fib_rule(20001)),
+        (fib_rule(20001, 2), fib_rule(20001)),
+        (fib_rule(20001, source=NETWORK), fib_rule(20001)),
+        (fib_rule(20001, in_interface="a"), fib_rule(20001, source=NETWORK)),
+        (fib_rule(20001, source=NETWORK), fib_rule(20001, destination=NETWORK)),
+    ],
+)
+def test_a_rule_comes_before_the_one_that_it_replaces_goes(wanted: FibRule, there: FibRule) -> None:
+    assert order(wanted, there) == [AddRouteRule, DeleteRouteRule]
+
+
+@pytest.mark.parametrize(
+    "there", [fib_rule(20001, source=NETWORK), fib_rule(20001, source=NETWORK, destination=NETWORK)]
+)
+def test_a_rule_that_the_kernel_takes_for_the_new_one_goes_first(there: FibRule) -> None:
+    assert order(fib_rule(20001), there) == [DeleteRouteRule, AddRouteRule]

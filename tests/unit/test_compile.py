@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,15 +12,25 @@ from hypothesis import strategies as st
 
 from differential.worlds import MACHINE
 from evenflow.core.compile import compile_router, seed_of
-from evenflow.core.compile.conditions import safe_name
-from evenflow.core.compile.effects import rule_comment
+from evenflow.core.compile.names import fitting, rule_comment, safe_name
 from evenflow.core.compile.runs import run_at
 from evenflow.model.flow import Family
-from evenflow.model.matcher import Classifier, InInterface, MarkKind, MarkMatch, PccMatch
-from evenflow.model.router import JumpAction, MangleRule, MarkAction, Router, SpreadAction
+from evenflow.model.matcher import (
+    AddressType,
+    AddressTypeMatch,
+    Classifier,
+    Direction,
+    InInterface,
+    MarkKind,
+    MarkMatch,
+    PccMatch,
+    PortMatch,
+)
+from evenflow.model.nft import Ct, Log, Lookup, goto
+from evenflow.model.router import JumpAction, MangleRule, MarkAction, PassthroughAction, Router, SpreadAction
 
 if TYPE_CHECKING:
-    from evenflow.model.nft import NftTable
+    from evenflow.model.nft import NftRule, NftTable
 
 
 def compiled(*rules: MangleRule) -> NftTable:
@@ -110,17 +122,85 @@ def test_the_cost_of_a_known_connection_does_not_grow() -> None:
     assert first_rules(3) == first_rules(60)
 
 
-def test_a_jump_that_comes_back_is_refused() -> None:
-    loop = [MangleRule("prerouting", (), JumpAction("a")), MangleRule("a", (), JumpAction("b"))]
-    assert compile_router(Router((*loop, MangleRule("b", (), JumpAction("a")))), MACHINE, 1).dataplane is None
-    assert compile_router(Router(tuple(loop)), MACHINE, 1).dataplane is not None
+# --- what only shows in odd cases
 
 
-def test_denominators_that_no_map_holds_are_refused() -> None:
-    rules = [mark("a", PccMatch(Classifier.SRC_ADDRESS, denominator, 0)) for denominator in (257, 263, 269)]
-    found = compile_router(Router(tuple(rules)), MACHINE, 1)
-    assert found.dataplane is None
-    assert [finding.code for finding in found.findings] == ["denominators-too-far-apart"]
+def rules_of(table: NftTable, name: str) -> tuple[NftRule, ...]:
+    return table.chains[name].rules
+
+
+@pytest.mark.parametrize("family", Family)
+def test_unicast_asks_for_no_route(family: Family) -> None:
+    """The kernel tells an IPv6 address unicast only when it has a route to it."""
+    unicast = AddressTypeMatch(Direction.DESTINATION, frozenset({AddressType.UNICAST}))
+    table = compiled(MangleRule("prerouting", (unicast,), MarkAction(MarkKind.ROUTING, "isp1"), (family,)))
+    (rule,) = rules_of(table, f"prerouting/{family.value}")
+    (look_up,) = [expression for expression in rule.expressions if isinstance(expression, Lookup)]
+    types = {int.from_bytes(element.key, sys.byteorder) for element in table.sets[look_up.set_name].elements}
+    assert look_up.negated
+    assert types == ({2, 3, 5} if family is Family.IPV4 else {2, 4, 5})
+
+
+def test_a_router_without_conditions_on_connections_has_its_fragments_put_together() -> None:
+    by_port = MangleRule(
+        "prerouting",
+        (PortMatch(Direction.DESTINATION, ((80, 80),)),),
+        MarkAction(MarkKind.ROUTING, "isp1"),
+    )
+    expressions = [e for chain in compiled(by_port).chains.values() for rule in chain.rules for e in rule.expressions]
+    assert any(isinstance(expression, Ct) for expression in expressions)
+    assert "defragmenting" not in compiled(by_port, mark("a", InInterface("lan0"))).chains
+    assert "defragmenting" not in compiled(mark("t", InInterface("lan0"), MarkKind.ROUTING)).chains
+
+
+def test_a_log_rule_is_on_no_short_way() -> None:
+    matchers = (InInterface("lan0"), MarkMatch(MarkKind.CONNECTION, "x"))
+    log = MangleRule("prerouting", matchers, PassthroughAction("seen"))
+    route = mark("isp1", MarkMatch(MarkKind.CONNECTION, "x"), MarkKind.ROUTING)
+    assert not [name for name in compiled(log, route).sets if name.startswith("known")]
+    assert [name for name in compiled(replace(log, action=PassthroughAction()), route).sets if name.startswith("known")]
+    spread = MangleRule("prerouting", (), SpreadAction(Classifier.SRC_ADDRESS, ("x", "y")))
+    (first, *_) = compiled(spread, replace(log, matchers=matchers[1:]), route).sets["spread/prerouting/ip/0"].elements
+    assert first.verdict is not None
+    assert first.verdict.chain in ("set/connection/x", "set/connection/y")
+
+
+def test_the_end_of_a_chain_that_is_jumped_to_is_not_the_end_of_the_hook() -> None:
+    spread = MangleRule("prerouting", (InInterface("lan0"),), SpreadAction(Classifier.SRC_ADDRESS, ("a", "b")))
+    jump = MangleRule("forward", (), JumpAction("prerouting"))
+    verdicts = {e.verdict for e in compiled(spread, jump).sets["spread/prerouting/ip/0"].elements}
+    assert verdicts == {goto("set/connection/a"), goto("set/connection/b")}
+
+
+LONG = ("x" * 200, "связь-через-первого-провайдера-номер-один-офис", "название " * 30)
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_names_and_prefixes_fit_into_the_kernel(name: str) -> None:
+    other = f"{name}2"
+    table = compiled(
+        MangleRule("prerouting", (), JumpAction(name)),
+        MangleRule("prerouting", (), JumpAction(other)),
+        *(mark(name, InInterface(f"wan{n}"), chain=chain) for n in range(2) for chain in (name, other)),
+        MangleRule(name, (), SpreadAction(Classifier.SRC_ADDRESS, (name, other))),
+        mark(name, MarkMatch(MarkKind.CONNECTION, name), MarkKind.ROUTING),
+        MangleRule("prerouting", (), PassthroughAction(name)),
+    )
+    assert all(len(made) <= 255 for made in (*table.chains, *table.sets))
+    assert len([made for made in table.chains if made.startswith("chain/")]) == 4
+    logs = [
+        e for chain in table.chains.values() for rule in chain.rules for e in rule.expressions if isinstance(e, Log)
+    ]
+    assert all(log.prefix == name or (len(log.prefix.encode()) > 120 and name.startswith(log.prefix)) for log in logs)
+    assert all(len(log.prefix.encode()) <= 127 for log in logs)
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_shortened_names_never_fall_together(one: str, other: str) -> None:
+    names = [f"chain/{safe_name(text)}" for text in (one, other)]
+    short = [fitting(name) for name in names]
+    assert (short[0] == short[1]) == (one == other)
+    assert all(len(name) <= 200 for name in short)
 
 
 def test_the_seed_is_found_again_in_the_rules() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +50,7 @@ from evenflow.model.router import (
 if TYPE_CHECKING:
     from evenflow.model.finding import Finding
     from evenflow.model.matcher import Matcher
-    from evenflow.model.router import MangleAction
+    from evenflow.model.router import Gateway, MangleAction
 
 SEED = Path(__file__).parents[2] / "examples" / "seed.toml"
 V4 = Family.IPV4.any_network
@@ -328,3 +328,30 @@ def test_findings_come_in_the_order_of_lines() -> None:
     lost = rule(MarkAction(PACKET, "p"), MarkMatch(CONNECTION, "c9"), chain="lost")
     jump = rule(JumpAction("nothing"))
     assert [line for _, line in told(lint(router(lost, *GOOD, jump)))] == [1, 1, 6]
+
+
+# --- IPv6 routes of one distance
+
+
+def ipv6_routes(*gateways: Gateway, distances: tuple[int, ...] = (1, 1)) -> Router:
+    pairs = zip(gateways, distances, strict=True)
+    return Router(
+        routes=tuple(
+            Route("isp1", Family.IPV6.any_network, (gateway,), distance, origin=Origin("r.rsc", line))
+            for line, (gateway, distance) in enumerate(pairs, 1)
+        ),
+        tables=(RoutingTable("isp1"),),
+    )
+
+
+def test_ipv6_can_not_spread_over_interfaces() -> None:
+    address = AddressGateway(IPv6Address("2001:db8::1"))
+    first, second = InterfaceGateway("pppoe-out1"), InterfaceGateway("pppoe-out2")
+    code = "no-ipv6-multipath"
+    (finding,) = [f for f in lint(ipv6_routes(first, second)) if f.code == code]
+    assert (finding.severity, finding.where.line) == (Severity.WARNING, 2)
+    assert "only pppoe-out1 will be used" in finding.message
+    (finding,) = [f for f in lint(ipv6_routes(first, address)) if f.code == code]
+    assert "only those with an address will be used" in finding.message
+    for fine in (ipv6_routes(first, second, distances=(1, 2)), ipv6_routes(address, replace(address, interface="x"))):
+        assert code not in [f.code for f in lint(fine)]

@@ -147,7 +147,23 @@ def test_an_address_alone_is_looked_for_everywhere() -> None:
 
 
 def test_an_address_behind_another_gateway_is_reachable() -> None:
-    assert told(Router(routes=(route(at("192.0.2.1"), "8.8.8.8/32"), route(at("8.8.8.8")))), machine()) == []
+    inner = replace(route(at("192.0.2.1"), "8.8.8.8/32"), scope=10)
+    assert told(Router(routes=(inner, route(at("8.8.8.8")))), machine()) == []
+
+
+@pytest.mark.parametrize(
+    ("gateway", "scope", "said"),
+    [
+        (at("8.8.8.8"), 30, "table main with scope=10 or less (this route's target-scope)"),
+        (replace(at("8.8.8.8"), table="isp1"), 10, "8.8.8.8@isp1 is found by no usable route of table isp1"),
+        (replace(at("192.0.2.1"), table="isp1"), 10, "connected networks are part of main only"),
+    ],
+)
+def test_a_route_that_routeros_would_not_use_is_told(gateway: AddressGateway, scope: int, said: str) -> None:
+    inner = replace(route(at("192.0.2.1"), "8.8.8.8/32"), scope=scope)
+    (finding,) = lint_machine(Router(routes=(inner, route(gateway))), machine())
+    assert (finding.code, finding.severity) == ("gateway-unresolved", Severity.WARNING)
+    assert said in finding.message
 
 
 def test_interfaces_that_nothing_uses_do_not_matter() -> None:

@@ -322,14 +322,19 @@ def test_each_connection_takes_the_uplink_that_the_articles_rules_give_it(seed_n
 
 @pytest.mark.parametrize(("name", "interface"), [("isp1", "ether1"), ("isp2", "pppoe-out1")])
 def test_replies_leave_by_the_uplink_that_the_connection_came_in_by(name: str, interface: str) -> None:
-    tracer = Tracer(seed(), machine(), 7)
-    own, client, outside = IPv4Address("100.64.1.2"), IPv4Address("10.10.0.9"), IPv4Address("198.51.100.7")
+    here = machine()
+    tracer = Tracer(seed(), here, 7)
+    own = next(one.address.ip for one in here.addresses if one.interface == interface)
+    client, outside = IPv4Address("10.10.0.9"), IPv4Address("198.51.100.7")
     incoming = tracer.trace(Packet(outside, own, TCP, 5000, 22, interface))
     assert (incoming.disposition, incoming.connection_mark) == (Disposition.DELIVERED, name)
     established = ConnectionState.ESTABLISHED
     reply = tracer.trace(Packet(own, outside, TCP, 22, 5000, None, established, name))
     assert (reply.out_interface, reply.table) == (interface, name)
-    forwarded = tracer.trace(Packet(client, outside, TCP, 80, 5000, "USER_01", established, name))
+    reply_of_forward = Packet(
+        client, outside, TCP, 80, 5000, "USER_01", established, name, known=True, translated_source=own
+    )
+    forwarded = tracer.trace(reply_of_forward)
     assert (forwarded.out_interface, forwarded.table) == (interface, name)
 
 

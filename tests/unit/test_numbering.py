@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenflow.core.numbering import TooManyNamesError, number
+from evenflow.core.numbering import TooManyNamesError, number, number_router
+from evenflow.model.matcher import MarkKind, MarkMatch
+from evenflow.model.router import Masquerade, NatRule, Router
 
 
 @given(st.sets(st.text(min_size=1), max_size=40))
@@ -32,3 +34,9 @@ def test_a_full_range_is_used_to_its_end() -> None:
     assert sorted(number(map(str, range(63)), 63).values()) == list(range(1, 64))
     with pytest.raises(TooManyNamesError, match="64 names"):
         number(map(str, range(64)), 63)
+
+
+@pytest.mark.parametrize("kind", MarkKind)
+def test_a_mark_that_only_nat_asks_for_has_a_number(kind: MarkKind) -> None:
+    rule = NatRule("srcnat", (MarkMatch(kind, "vpn", negated=True),), Masquerade())
+    assert number_router(Router(nat=(rule,))).mark(kind, "vpn") > 0

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_interface, ip_network
 
 import pytest
 
@@ -97,10 +97,47 @@ def test_a_router_advertisement_is_learnt() -> None:
     assert hops(LearnedGateway("eth1"), machine=there, to="::/0") == (FibHop("eth1", IPv6Address("fe80::1")),)
 
 
-def test_a_recursive_gateway_is_reached_by_a_route_of_main() -> None:
-    probe = route(AddressGateway(IPv4Address("192.0.2.1")), table="main", to="8.8.8.8/32")
-    found = routing(probe, route(AddressGateway(IPv4Address("8.8.8.8")))).routes
-    assert {r.hops for r in found} == {(FibHop("eth1", IPv4Address("192.0.2.1")),)}
+NEAR, FAR = IPv4Address("192.0.2.1"), IPv4Address("8.8.8.8")
+
+
+def outer(target_scope: int = 10, table: str | None = None) -> Route:
+    return replace(route(AddressGateway(FAR, table=table)), target_scope=target_scope)
+
+
+def to_far(scope: int = 10, table: str = "main", *, in_force: bool = True) -> Route:
+    return replace(route(AddressGateway(NEAR), table=table, to="8.8.8.8/32"), scope=scope, in_force=in_force)
+
+
+def reached(*routes: Route) -> bool:
+    """Whether the last of the routes can be used."""
+    return any(r.destination == ANY4 and r.hops == (FibHop("eth1", NEAR),) for r in routing(*routes).routes)
+
+
+def test_a_recursive_gateway_is_reached_by_a_route_of_main_within_its_scope() -> None:
+    assert reached(to_far(10), outer(10))
+    assert reached(to_far(10), outer(11))
+    assert not reached(to_far(30), outer(10))
+    assert reached(to_far(30), outer(30))
+    assert not reached(outer(30))
+
+
+def test_what_is_connected_has_scope_ten() -> None:
+    near = route(AddressGateway(NEAR))
+    assert reached(replace(near, target_scope=10))
+    assert not reached(replace(near, target_scope=9))
+    assert reached(replace(route(AddressGateway(NEAR, "eth1")), target_scope=0))  # nothing is looked up
+
+
+def test_a_gateway_is_looked_up_in_the_table_that_it_names() -> None:
+    assert reached(to_far(table="isp2"), outer(table="isp2"))
+    assert not reached(to_far(), outer(table="isp2"))
+    assert reached(to_far(), outer(table="main"))
+    assert not reached(route(AddressGateway(NEAR, table="isp2")))  # connected networks are in main
+
+
+def test_a_route_that_is_lost_leads_to_no_gateway() -> None:
+    assert not reached(to_far(in_force=False), outer())
+    assert routing(to_far(in_force=False), outer()).uplink_interfaces == {"eth1"}
 
 
 def test_gateways_that_need_each_other_end() -> None:
@@ -112,6 +149,18 @@ def test_gateways_that_need_each_other_end() -> None:
 def test_equal_distances_share() -> None:
     (found,) = routing(route(InterfaceGateway("ppp0")), route(AddressGateway(IPv4Address("192.0.2.1")))).routes
     assert {hop.interface for hop in found.hops} == {"ppp0", "eth1"}
+
+
+def test_ipv6_shares_only_among_gateways_with_an_address() -> None:
+    by_address = AddressGateway(IPv6Address("fe80::1"), "eth1")
+    other = AddressGateway(IPv6Address("fe80::1"), "lan")
+    by_interface, bare = InterfaceGateway("lan"), InterfaceGateway("eth1")
+    ipv6 = "::/0"
+    assert {hop.interface for hop in hops(by_address, other, to=ipv6)} == {"eth1", "lan"}
+    assert hops(by_interface, by_address, to=ipv6) == (FibHop("eth1", IPv6Address("fe80::1")),)
+    assert hops(by_interface, bare, to=ipv6) == (FibHop("lan"),)
+    (joined,) = routing(route(by_interface, to=ipv6), route(by_address, to=ipv6)).routes
+    assert joined.hops == (FibHop("eth1", IPv6Address("fe80::1")),)
 
 
 def test_no_uplink_in_a_family_means_no_last_resort_in_it() -> None:
@@ -182,3 +231,19 @@ def test_priorities_follow_the_stages() -> None:
     found = sorted(routing(WAY, rules=rules).rules, key=lambda rule: rule.priority)
     assert [rule.priority for rule in found] == [20000, 21000, 22000, 40000]
     assert all(isinstance(rule, FibRule) and rule.is_ours for rule in found)
+
+
+def test_of_several_next_hops_one_is_chosen_and_that_there_is_a_choice_is_told() -> None:
+    both = route(InterfaceGateway("ppp0"), InterfaceGateway("eth1"))
+    found = routing(both)
+    fib = Fib.of(MACHINE, found.routes, found.rules, found.uplink_interfaces)
+    decisions = [fib.decide(Question(OUT, mark=MARK, choice=choice)) for choice in range(3)]
+    assert [decision.hop.interface for decision in decisions if decision.hop] == ["ppp0", "eth1", "ppp0"]
+    assert {decision.tried[-1].ways for decision in decisions} == {2}
+
+
+@pytest.mark.parametrize("everything", [ANY4, None])
+def test_a_selector_of_everything_is_none(everything: IPv4Network | None) -> None:
+    rule = RouteRule(RuleAction.LOOKUP, "isp1", everything, everything, families=(Family.IPV4,))
+    (found,) = [made for made in routing(rules=(rule,)).rules if made.priority == 22000]
+    assert (found.source, found.destination) == (None, None)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evenflow.model.flow import Address, Network
-    from evenflow.model.machine import Machine
+    from evenflow.model.machine import LinkAddress, Machine
+
+LOOPBACK = "lo"
 
 _LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
@@ -44,7 +46,8 @@ def type_of(address: Address, machine: Machine) -> AddressType:
     """The type that the kernel's local table gives an address (Linux, inet_addr_type() and nft_fib).
 
     Multicast and limited broadcast go by their number; local and subnet broadcast by the machine's addresses;
-    everything else is unicast.
+    everything else is unicast. Local are also whole IPv4 networks of the loopback device, and the first address of
+    each IPv6 network that a router is in (RFC 4291, 2.6.1).
     """
     if address.is_multicast:
         return AddressType.MULTICAST
@@ -52,9 +55,8 @@ def type_of(address: Address, machine: Machine) -> AddressType:
         return AddressType.BROADCAST
     if address.is_loopback:
         return AddressType.LOCAL
-    for own in machine.addresses:
-        if own.address.ip == address:
-            return AddressType.LOCAL
+    if any(own.address.ip == address or _is_local_by(own, address) for own in machine.addresses):
+        return AddressType.LOCAL
     for own in machine.addresses:
         network = own.address.network
         if (
@@ -65,3 +67,13 @@ def type_of(address: Address, machine: Machine) -> AddressType:
         ):
             return AddressType.BROADCAST
     return AddressType.UNICAST
+
+
+def _is_local_by(own: LinkAddress, address: Address) -> bool:
+    """Whether an address of the machine's makes another one of its network local, too."""
+    network = own.address.network
+    if network.version != address.version:
+        return False
+    if network.version == 6:
+        return network.prefixlen < 127 and address == network.network_address
+    return own.interface == LOOPBACK and address in network

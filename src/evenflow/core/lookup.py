@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibRule
-from evenflow.model.flow import Family
+from evenflow.model.flow import Family, family_of
 from evenflow.model.router import RouteKind
 
 if TYPE_CHECKING:
@@ -40,14 +40,36 @@ _REFUSALS = {
 }
 
 
+class Hurdle(enum.Enum):
+    """Why a route to the destination is passed over."""
+
+    SUPPRESSED = "the rule passes over routes as general as this"
+    INTERFACE_DOWN = "its interface is down"
+    NO_CARRIER = "its interface has no carrier"
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A route to the destination that was not taken."""
+
+    route: FibRoute
+    hurdle: Hurdle
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A rule that matched, and what its table answered: a route, a refusal, or None (asked the next)."""
+    """A rule that matched, and what its table answered: a route, a refusal, or None (asked the next).
+
+    `ways` is how many next hops of the route could be taken: the kernel chooses by a hash with a secret of its own.
+    `passed_over` are routes that come before the one that was taken.
+    """
 
     rule: FibRule
     route: FibRoute | None = None
     hop: FibHop | None = None
     refusal: Refusal | None = None
+    ways: int = 1
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +93,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of the routing: `mark` is the whole skb mark."""
+    """What is asked of the routing: `mark` is the whole skb mark. Of n next hops number `choice` % n is taken."""
 
     destination: Address
     source: Address | None = None
     mark: int = 0
     in_interface: str = ""
+    choice: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,32 +147,54 @@ class Fib:
         return Decision(tuple(tried))
 
     def _matching(self, question: Question) -> Iterator[FibRule]:
-        for rule in self.rules:
-            if (
-                rule.family.value == ("ip" if question.destination.version == 4 else "ip6")
-                and question.mark & rule.mask == rule.mark
-                and (rule.destination is None or question.destination in rule.destination)
-                and (rule.source is None or (question.source is not None and question.source in rule.source))
-                and (rule.in_interface is None or rule.in_interface == question.in_interface)
-            ):
-                yield rule
+        return (rule for rule in self.of_family(question.destination) if matches(rule, question))
+
+    def of_family(self, destination: Address) -> Iterator[FibRule]:
+        """The rules that are asked for a destination, whether or not they match, in order."""
+        family = family_of(destination)
+        return (rule for rule in self.rules if rule.family is family)
 
     def _ask(self, rule: FibRule, question: Question) -> Tried:
         if rule.kind is not RouteKind.UNICAST:
             return Tried(rule, refusal=_REFUSALS[rule.kind])
+        passed_over: list[PassedOver] = []
         for route in self.tables.get((rule.family, rule.table), ()):
             if question.destination not in route.destination:
                 continue
             if rule.suppress_prefix_length is not None and route.destination.prefixlen <= rule.suppress_prefix_length:
+                passed_over.append(PassedOver(route, Hurdle.SUPPRESSED))
                 continue
             if route.kind is not RouteKind.UNICAST:
-                return Tried(rule, route, refusal=_REFUSALS[route.kind])
-            hop = next((hop for hop in route.hops if self._usable(hop.interface)), None)
-            if hop is not None:
-                return Tried(rule, route, hop)
-        return Tried(rule)
+                return Tried(rule, route, refusal=_REFUSALS[route.kind], passed_over=tuple(passed_over))
+            hurdles = [self._hurdle(hop.interface) for hop in route.hops]
+            usable = [hop for hop, hurdle in zip(route.hops, hurdles, strict=True) if hurdle is None]
+            if usable:
+                hop = usable[question.choice % len(usable)]
+                return Tried(rule, route, hop, ways=len(usable), passed_over=tuple(passed_over))
+            passed_over.extend(PassedOver(route, hurdle) for hurdle in hurdles[:1] if hurdle is not None)
+        return Tried(rule, passed_over=tuple(passed_over))
 
-    def _usable(self, interface: str) -> bool:
+    def _hurdle(self, interface: str) -> Hurdle | None:
         if interface in self.dead_interfaces:
-            return False
-        return not (interface in self.no_carrier and interface in self.uplink_interfaces)
+            return Hurdle.INTERFACE_DOWN
+        if interface in self.no_carrier and interface in self.uplink_interfaces:
+            return Hurdle.NO_CARRIER
+        return None
+
+
+def matches(rule: FibRule, question: Question) -> bool:
+    """Whether a rule of the right family is to be asked."""
+    return missed(rule, question) == ""
+
+
+def missed(rule: FibRule, question: Question) -> str:
+    """What of a rule the packet does not have, in the words of ip-rule(8); "" when it matches."""
+    if question.mark & rule.mask != rule.mark:
+        return "fwmark"
+    if rule.destination is not None and question.destination not in rule.destination:
+        return "to"
+    if rule.source is not None and (question.source is None or question.source not in rule.source):
+        return "from"
+    if rule.in_interface is not None and rule.in_interface != question.in_interface:
+        return "iif"
+    return ""

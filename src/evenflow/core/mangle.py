@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.matching import holds
 from evenflow.model.matcher import MarkKind, PccMatch
-from evenflow.model.router import AcceptAction, JumpAction, MarkAction, ReturnAction, SpreadAction
+from evenflow.model.router import (
+    AcceptAction,
+    JumpAction,
+    MarkAction,
+    PassthroughAction,
+    ReturnAction,
+    SpreadAction,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
     from evenflow.core.matching import Sight, Surroundings
     from evenflow.model.flow import Family, Packet
     from evenflow.model.matcher import Matcher
-    from evenflow.model.router import MangleRule
+    from evenflow.model.router import MangleAction, MangleRule
 
 #: Chains deep that nf_tables follows jumps (NFT_JUMP_STACK_SIZE).
 JUMP_DEPTH = 16
@@ -42,11 +49,13 @@ class MangleStep:
     Attributes:
         failed: the first matcher that did not match, None when the rule did.
         sight: what is known after it.
+        unreadable: it matched, but its classifier asks for ports that the packet does not carry.
     """
 
     rule: MangleRule
     failed: Matcher | None
     sight: Sight
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +119,9 @@ class _Runner:
                 self._steps.append(MangleStep(rule, failed, sight))
                 continue
             if _unreadable(rule, sight.packet):
+                self._steps.append(MangleStep(rule, None, sight, unreadable=True))
                 return self._end(Ending.DROPPED, sight)
-            if isinstance(rule.action, SpreadAction) and sight.packet is None:
+            if sight.packet is None and _needs_the_packet(rule.action):
                 return self._end(Ending.UNDECIDED, sight)
             done = self._act(rule, sight, depth)
             sight = done.sight
@@ -158,6 +168,11 @@ class _Runner:
     def _owner(self, spread: SpreadAction, sight: Sight) -> str | None:
         assert sight.packet is not None
         return spread.owners[self._around.bucket(sight.packet, spread.classifier) % len(spread.owners)]
+
+
+def _needs_the_packet(action: MangleAction) -> bool:
+    """Whether what an action does is not told by the marks that it leaves: a hash, a line in a log."""
+    return isinstance(action, SpreadAction) or (isinstance(action, PassthroughAction) and action.log_prefix is not None)
 
 
 def _unreadable(rule: MangleRule, packet: Packet | None) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from evenflow.core.addresses import contains, type_of
 from evenflow.core.pcc import classify, moduli
+from evenflow.model.flow import ConnectionState
 from evenflow.model.machine import Machine
 from evenflow.model.matcher import (
     AddressListMatch,
@@ -50,6 +51,9 @@ UNKNOWN: Final = Unknown.UNKNOWN
 SOME_MARK: Final = Unknown.SOME_MARK
 Mark = str | None | Unknown
 
+#: States of packets that connection tracking has no entry for.
+WITHOUT_ENTRY = frozenset({ConnectionState.INVALID, ConnectionState.UNTRACKED})
+
 #: `in-interface-list=all` and `none` are built into RouterOS; neither lists its members.
 ALL_INTERFACES, NO_INTERFACES = "all", "none"
 
@@ -70,6 +74,15 @@ class Sight:
     packet: Packet | None = None
     given: frozenset[Matcher] = frozenset()
 
+    @property
+    def has_entry(self) -> bool:
+        """Whether connection tracking has an entry for it; True where that is not known.
+
+        Without one there is no connection mark: none can be set, and no condition on it holds, nor with `!` (Linux,
+        xt_connmark and nft_ct).
+        """
+        return self.packet is None or self.packet.state not in WITHOUT_ENTRY
+
     def mark(self, kind: MarkKind) -> Mark:
         """One of the three marks."""
         if kind is MarkKind.CONNECTION:
@@ -79,7 +92,7 @@ class Sight:
     def marked(self, kind: MarkKind, mark: str | None) -> Sight:
         """The same with one mark set."""
         if kind is MarkKind.CONNECTION:
-            return replace(self, connection_mark=mark)
+            return replace(self, connection_mark=mark) if self.has_entry else self
         return replace(self, routing_mark=mark) if kind is MarkKind.ROUTING else replace(self, packet_mark=mark)
 
 
@@ -129,6 +142,8 @@ def holds(matcher: Matcher, sight: Sight, around: Surroundings) -> bool | None:
     """Whether `matcher` matches; None when what is known does not decide it."""
     if matcher in sight.given:
         return True
+    if isinstance(matcher, MarkMatch) and matcher.kind is MarkKind.CONNECTION and not sight.has_entry:
+        return False
     plain = _holds_plain(matcher, sight, around)
     if plain is None or isinstance(matcher, PortMatch | SourceMacMatch):
         return plain

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from evenflow.model.health import Watch
-    from evenflow.model.router import MangleRule, Router
+    from evenflow.model.router import MangleRule, NatRule, Router
 
 #: How many names each kind of number can hold.
 CONNECTION_MARKS = CONNECTION_MARK_MASK
@@ -104,20 +104,21 @@ def number_router(router: Router) -> Numbers:
     Raises:
         TooManyNamesError: one kind has more names than our bits of the kernel's marks can hold.
     """
-    routing = set(marks_named(router.mangle, MarkKind.ROUTING))
+    asking: tuple[MangleRule | NatRule, ...] = (*router.mangle, *router.nat)
+    routing = set(marks_named(asking, MarkKind.ROUTING))
     routing.update(table.name for table in router.tables)
     routing.update(route.table for route in router.routes)
     routing.update(probe_table(watch) for watch in router.watches if needs_own_table(watch))
     for rule in router.rules:
         routing.update(name for name in (rule.table, rule.routing_mark) if name)
     return Numbers(
-        number(marks_named(router.mangle, MarkKind.CONNECTION), CONNECTION_MARKS),
+        number(marks_named(asking, MarkKind.CONNECTION), CONNECTION_MARKS),
         number(routing, ROUTING_MARKS),
-        number(marks_named(router.mangle, MarkKind.PACKET), PACKET_MARKS),
+        number(marks_named(asking, MarkKind.PACKET), PACKET_MARKS),
     )
 
 
-def marks_named(rules: Iterable[MangleRule], kind: MarkKind) -> set[str]:
+def marks_named(rules: Iterable[MangleRule | NatRule], kind: MarkKind) -> set[str]:
     """Every mark of one kind that a rule sets or asks for."""
     found: set[str | None] = set()
     for rule in rules:

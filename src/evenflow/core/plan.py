@@ -1,7 +1,7 @@
 """The plan: what leads from the actual dataplane to the desired one. A function of the two, and of nothing else.
 
 Order: routes and route rules are added first, so that a mark never leads to a table that is not there; then
-everything in nf_tables at once; then settings; then what is no longer wanted goes.
+everything in nf_tables at once; then settings (but those that routes depend on); then what is no longer wanted goes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.saved import with_kept
+from evenflow.core.settings import in_force, passes_over_dead_links, writes
 from evenflow.model.dataplane import (
     AddRoute,
     AddRouteRule,
@@ -18,7 +19,6 @@ from evenflow.model.dataplane import (
     DeleteRouteRule,
     NftTransaction,
     Plan,
-    SetSysctl,
 )
 from evenflow.model.nft import NftSet, NftTable
 from evenflow.model.transaction import (
@@ -37,57 +37,74 @@ from evenflow.model.transaction import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from evenflow.model.dataplane import FibRoute, FibRule, Operation
+    from evenflow.model.dataplane import FibRoute, FibRule, Operation, SetSysctl
     from evenflow.model.nft import NftChain, SetElement
     from evenflow.model.transaction import NftOperation
+
+__all__ = ["EMPTY", "in_force", "make_plan", "nft_difference"]
 
 EMPTY = Dataplane()
 
 
 def make_plan(desired: Dataplane, actual: Dataplane) -> Plan:
-    """What to do so that `actual` becomes `desired`. Empty when it is already."""
+    """What to do so that `actual` becomes `desired`, which is as `in_force` gave it. Empty when it is already."""
     return Plan(tuple(_operations(desired, actual)))
 
 
 def _operations(desired: Dataplane, actual: Dataplane) -> Iterator[Operation]:
+    settings = tuple(writes(desired, actual))
+    first = _before_routes(desired, actual, settings)
+    if first:
+        # What was before is kept before it changes.
+        keeping = replace(actual, table=actual.table or NftTable(), saved={**actual.saved, **desired.saved})
+        yield from _transaction(keeping, actual)
+        yield from first
+        actual, settings = keeping, tuple(setting for setting in settings if setting not in first)
     yield from _added_routes(desired.routes, actual.routes)
     new, gone = desired.rules - actual.rules, actual.rules - desired.rules
-    clashing = {(rule.family, rule.priority) for rule in new}
-    for rule in sorted(gone, key=_rule_order):
-        # The kernel takes a rule for another one of that priority which says more: there the old one goes first.
-        if (rule.family, rule.priority) in clashing:
-            yield DeleteRouteRule(rule)
+    in_the_way = _taken_for(new, gone)
+    for rule in sorted(in_the_way, key=_rule_order):
+        yield DeleteRouteRule(rule)
     for rule in sorted(new, key=_rule_order):
         yield AddRouteRule(rule)
-    kept = replace(desired, saved=_saved(desired, actual))
-    settings = list(_settings(desired, actual))
     if desired.table is None:
         yield from settings  # the table keeps the old values: they go back before it goes
-    transaction = nft_difference(with_kept(desired.table, kept), with_kept(actual.table, actual))
-    if transaction:
-        yield NftTransaction(transaction)
+    yield from _transaction(desired, actual)
     if desired.table is not None:
         yield from settings
-    for rule in sorted(gone, key=_rule_order):
-        if (rule.family, rule.priority) not in clashing:
-            yield DeleteRouteRule(rule)
-    keys = {route.key for route in desired.routes}
-    for route in sorted(actual.routes - desired.routes, key=_route_order):
+    for rule in sorted(gone - in_the_way, key=_rule_order):
+        yield DeleteRouteRule(rule)
+    unwanted = sorted(actual.routes - desired.routes, key=_route_order)
+    keys = {route.key for route in desired.routes} if unwanted else set()
+    for route in unwanted:
         if route.key not in keys:
             yield DeleteRoute(route)
 
 
-def in_force(desired: Dataplane, actual: Dataplane) -> Dataplane:
-    """What must be read back once the plan is carried out: `desired`, with the values that `down` will restore."""
-    return replace(desired, saved=_saved(desired, actual))
+def _transaction(desired: Dataplane, actual: Dataplane) -> Iterator[NftTransaction]:
+    operations = nft_difference(with_kept(desired.table, desired), with_kept(actual.table, actual))
+    if operations:
+        yield NftTransaction(operations)
+
+
+def _before_routes(desired: Dataplane, actual: Dataplane, settings: Iterable[SetSysctl]) -> tuple[SetSysctl, ...]:
+    """Settings that must stand before routes over several hops are made.
+
+    The kernel divides connections among the hops when it makes the route, and leaves out one without carrier only
+    if the setting says so by then (Linux, fib_rebalance()).
+    """
+    if desired.table is None or not any(len(route.hops) > 1 for route in desired.routes - actual.routes):
+        return ()
+    return tuple(setting for setting in settings if passes_over_dead_links(setting.name))
 
 
 # --- routes and rules --------------------------------------------------------------------------------------------
 
 
 def _added_routes(desired: frozenset[FibRoute], actual: frozenset[FibRoute]) -> Iterator[Operation]:
-    there = {route.key for route in actual}
-    for route in sorted(desired - actual, key=_route_order):
+    missing = sorted(desired - actual, key=_route_order)
+    there = {route.key for route in actual} if missing else set()
+    for route in missing:
         yield AddRoute(route, replace=route.key in there)
 
 
@@ -106,30 +123,21 @@ def _rule_order(rule: FibRule) -> tuple[str, int, int]:
     return (rule.family.value, rule.priority, rule.mark)
 
 
-# --- settings ------------------------------------------------------------------------------------------------------
+def _taken_for(wanted: Iterable[FibRule], there: Iterable[FibRule]) -> frozenset[FibRule]:
+    """Those of `there` that the kernel would take for one of `wanted` and so refuse to add it: they say more.
 
-
-def _saved(desired: Dataplane, actual: Dataplane) -> dict[str, str]:
-    """Values from before evenflow, of what is desired: as told, else as kept already, else what holds now."""
-    if desired.table is None:
-        return {}
-    known = {**actual.sysctls, **actual.saved, **desired.saved}
-    return {name: known[name] for name in desired.sysctls if name in known}
-
-
-def _settings(desired: Dataplane, actual: Dataplane) -> Iterator[SetSysctl]:
-    wanted = {name: value for name, value in actual.saved.items() if name not in desired.sysctls}
-    wanted.update(desired.sysctls)
-    for name, value in sorted(wanted.items(), key=_setting_order):
-        now = actual.sysctls.get(name)
-        if now is not None and now != value:
-            yield SetSysctl(name, value, now)
-
-
-def _setting_order(setting: tuple[str, str]) -> tuple[bool, str]:
-    """Forwarding first: the kernel changes other settings together with it (Linux, inet_forward_change())."""
-    name, _ = setting
-    return (not name.endswith(("ip_forward", "all/forwarding")), name)
+    Source: Linux, rule_exists() in net/core/fib_rules.c and fib4_rule_compare(): what the new rule does not name
+    as source or destination is not compared.
+    """
+    alike: dict[FibRule, list[FibRule]] = {}
+    for rule in wanted:
+        alike.setdefault(replace(rule, source=None, destination=None), []).append(rule)
+    return frozenset(
+        rule
+        for rule in there
+        for other in alike.get(replace(rule, source=None, destination=None), ())
+        if other.source in (None, rule.source) and other.destination in (None, rule.destination)
+    )
 
 
 # --- nf_tables -------------------------------------------------------------------------------------------------------

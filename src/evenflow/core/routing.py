@@ -40,13 +40,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evenflow.core.numbering import Numbers
-    from evenflow.model.flow import Address
+    from evenflow.model.flow import Address, Network
     from evenflow.model.machine import Link, Machine
     from evenflow.model.router import Gateway, Route, Router, RouteRule
 
 #: How deep a gateway may be reached through routes to other gateways. RouterOS's recursive routes use one level
 #: for a probe host behind the provider; loops must end.
 RECURSION_DEPTH = 4
+
+#: Scopes of RouterOS: what is connected has 10; no scope is over 255.
+CONNECTED_SCOPE, ANY_SCOPE = 10, 255
+
+
+#: How many rules of the kernel there can be at each stage: as many as it has priorities.
+RULES_OF_STAGE = {
+    RuleStage.BEFORE_MARKS: PRIORITY_MARKS - PRIORITY_BEFORE_MARKS,
+    RuleStage.AFTER_MARKS: PRIORITY_PROBES - PRIORITY_AFTER_MARKS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +85,20 @@ def resolve(router: Router, machine: Machine, numbers: Numbers) -> Routing:
     """
     routes: dict[tuple[object, ...], FibRoute] = {}
     known: list[FibRoute] = []
+    now = replace(router, routes=tuple(route for route in router.routes if route.in_force))
     for route in router.routes:
         made = _fib_route(route, router, machine, numbers)
         if made is None:
             continue
         known.append(made)
-        if not route.in_force:
+        if len(now.routes) < len(router.routes):
+            made = _fib_route(route, now, machine, numbers)  # a gateway may be reached by a route that is lost
+        if made is None or not route.in_force:
             continue
         same = routes.get(made.key)
         if same is not None and same.kind is RouteKind.UNICAST is made.kind:
             # Equal distance: RouterOS 7 joins them to one route over several gateways.
-            made = replace(same, hops=(*same.hops, *(hop for hop in made.hops if hop not in same.hops)))
+            made = replace(same, hops=_together(made.family, (*same.hops, *made.hops)))
         routes[made.key] = made
     unicast = {(r.family, r.table) for r in known if r.kind is RouteKind.UNICAST}
     kept = (*(r for r in routes.values() if _has_purpose(r, unicast)), *_probe_routes(router, machine, numbers))
@@ -116,22 +129,20 @@ def _of(gateway: Gateway, family: Family) -> bool:
 
 
 def _has_purpose(route: FibRoute, unicast: set[tuple[Family, int]]) -> bool:
-    """Whether a "no uplink is left" default makes sense: not in IPv6 when no uplink has it.
+    """Whether a "no uplink is left" default makes sense: not in a family that no uplink has.
 
     A policy whose gateways are all learnt may find that there is no IPv6 at all; an unreachable default would then
-    cut IPv6 off for whoever has it from elsewhere. IPv4 every uplink has, if not at this moment.
+    cut IPv6 off for whoever has it from elsewhere.
     """
-    if route.kind is RouteKind.UNICAST or route.destination.prefixlen > 0 or route.family is Family.IPV4:
-        return True
-    return (route.family, route.table) in unicast
+    return route.kind is RouteKind.UNICAST or route.destination.prefixlen > 0 or (route.family, route.table) in unicast
 
 
 def _fib_route(route: Route, router: Router, machine: Machine, numbers: Numbers) -> FibRoute | None:
     family = family_of(route.destination)
     hops: tuple[FibHop, ...] = ()
     if route.kind is RouteKind.UNICAST:
-        found = (resolve_gateway(gateway, family, router, machine) for gateway in route.gateways)
-        hops = tuple(dict.fromkeys(hop for hop in found if hop is not None))
+        found = (resolve_gateway(gateway, family, router, machine, route.target_scope) for gateway in route.gateways)
+        hops = _together(family, (hop for hop in found if hop is not None))
         if not hops:
             return None
     return FibRoute(
@@ -145,15 +156,29 @@ def _fib_route(route: Route, router: Router, machine: Machine, numbers: Numbers)
     )
 
 
-def resolve_gateway(gateway: Gateway, family: Family, router: Router, machine: Machine) -> FibHop | None:
-    """The next hop that a gateway means on this machine now; None when it can't be used."""
+def _together(family: Family, hops: Iterable[FibHop]) -> tuple[FibHop, ...]:
+    """The hops that can share a route. Of IPv6 only those with an address (Linux, rt6_qualify_for_ecmp())."""
+    found = tuple(dict.fromkeys(hops))
+    if family is Family.IPV4 or len(found) < 2:
+        return found
+    return tuple(hop for hop in found if hop.gateway is not None) or found[:1]
+
+
+def resolve_gateway(
+    gateway: Gateway, family: Family, router: Router, machine: Machine, target_scope: int = ANY_SCOPE
+) -> FibHop | None:
+    """The next hop that a gateway means on this machine now; None when it can't be used.
+
+    An address is looked up in the networks of the machine and in the routes of its table, as far as their scope is
+    not over `target_scope`.
+    """
     match gateway:
         case InterfaceGateway(interface):
             return FibHop(interface) if _usable(machine, interface) else None
         case AddressGateway(address, interface) if interface is not None:
             return FibHop(interface, address) if _usable(machine, interface) else None
-        case AddressGateway(address):
-            return _resolve_address(address, router, machine, RECURSION_DEPTH)
+        case AddressGateway():
+            return _resolve_address(gateway, router, machine, target_scope, RECURSION_DEPTH)
         case LearnedGateway(interface, fallback):
             if not _usable(machine, interface):
                 return None
@@ -199,9 +224,15 @@ def _learned(machine: Machine, interface: str, family: Family) -> FibHop | None:
     return None
 
 
-def _resolve_address(address: Address, router: Router, machine: Machine, depth: int) -> FibHop | None:
-    """The interface of a gateway given by its address alone: on a network of ours, or by a route of main."""
-    connected = connected_link(address, machine)
+def _resolve_address(
+    gateway: AddressGateway, router: Router, machine: Machine, target_scope: int, depth: int
+) -> FibHop | None:
+    """The interface of a gateway given by its address alone: on a network of ours, or by a route of its table.
+
+    Networks of ours are part of main only. Source of the scopes: MikroTik's manual, "IP Routing", Nexthop Lookup.
+    """
+    address, table = gateway.address, gateway.table or MAIN_TABLE
+    connected = connected_link(address, machine) if table == MAIN_TABLE and target_scope >= CONNECTED_SCOPE else None
     if connected is not None:
         return FibHop(connected.name, address) if connected.up else None
     if depth == 0:
@@ -209,18 +240,19 @@ def _resolve_address(address: Address, router: Router, machine: Machine, depth: 
     routes = [
         route
         for route in router.routes
-        if route.table == MAIN_TABLE
+        if route.table == table
         and route.kind is RouteKind.UNICAST
+        and route.scope <= target_scope
         and route.destination.version == address.version
         and route.destination.prefixlen > 0
         and address in route.destination
     ]
     for route in sorted(routes, key=lambda route: (-route.destination.prefixlen, route.distance)):
-        for gateway in route.gateways:
-            if isinstance(gateway, AddressGateway) and gateway.interface is None:
-                hop = _resolve_address(gateway.address, router, machine, depth - 1)
+        for inner in route.gateways:
+            if isinstance(inner, AddressGateway) and inner.interface is None:
+                hop = _resolve_address(inner, router, machine, route.target_scope, depth - 1)
             else:
-                hop = resolve_gateway(gateway, family_of(address), router, machine)
+                hop = resolve_gateway(inner, family_of(address), router, machine)
             if hop is not None:
                 return hop
     return None
@@ -296,12 +328,22 @@ def _user_rules(
                 priority += stage is not RuleStage.AFTER_MAIN
 
 
+def _selecting(network: Network | None) -> Network | None:
+    """The kernel keeps no selector that selects everything."""
+    return network if network is not None and network.prefixlen else None
+
+
+def rules_made(rule: RouteRule) -> int:
+    """How many rules of the kernel a route rule takes."""
+    return 2 if rule.action is RuleAction.LOOKUP_ONLY else 1
+
+
 def _fib_rules(rule: RouteRule, family: Family, numbers: Numbers) -> Iterator[FibRule]:
     selector = FibRule(
         family,
         0,
-        source=rule.source,
-        destination=rule.destination,
+        source=_selecting(rule.source),
+        destination=_selecting(rule.destination),
         in_interface=rule.interface,
         mark=numbers.mark(MarkKind.ROUTING, rule.routing_mark),
         mask=ROUTING_MARK_MASK if rule.routing_mark else 0,

@@ -1,23 +1,26 @@
 """The interpreter: one packet's way through a router, as RouterOS defines it and Linux carries it out.
 
-prerouting mangle → destination NAT → routing decision → forward mangle → postrouting mangle → source NAT; own packets:
-routing decision → output mangle → routing decision anew → postrouting mangle → source NAT. It runs the router itself,
-not what was compiled from it: the two are compared packet by packet with the kernel between them.
+prerouting mangle → destination NAT → routing decision → forward mangle → postrouting mangle → source NAT → leak guard;
+own packets: routing decision → output mangle → routing decision anew → postrouting mangle → source NAT → leak guard. It
+runs the router itself, not what was compiled from it: the two are compared packet by packet with the kernel between
+them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from evenflow.core.addresses import type_of
+from evenflow.core.addresses import LOOPBACK, type_of
 from evenflow.core.lookup import Decision, Fib, Question, Refusal
 from evenflow.core.mangle import Ending, chains_of, run_chain
 from evenflow.core.matching import Sight, Surroundings, holds
 from evenflow.core.numbering import Numbers, number_router
+from evenflow.core.own_address import masquerading, redirecting
 from evenflow.core.routing import resolve
-from evenflow.model.dataplane import MAIN_TABLE_NUMBER, PACKET_MARK_SHIFT
+from evenflow.core.settings import NO_FILTER, STRICT, reverse_path
+from evenflow.model.dataplane import MAIN_TABLE_NUMBER, PACKET_MARK_SHIFT, FibHop
 from evenflow.model.flow import ConnectionState, Family
 from evenflow.model.matcher import AddressType, MarkKind
 from evenflow.model.router import MAIN_TABLE, DestinationNat, Masquerade, Redirect, SourceNat
@@ -38,12 +41,19 @@ _REFUSED = {
     Refusal.PROHIBIT: Disposition.PROHIBIT,
 }
 
+#: States in which NAT rules are asked: of a connection that connection tracking has not seen before.
+_BEGINNING = (ConnectionState.NEW, ConnectionState.RELATED)
+
+#: Groups that every Linux router is in: all hosts and all routers (RFC 1112, 4; RFC 4291, 2.7.1).
+_JOINED = frozenset(map(ip_address, ("224.0.0.1", "ff01::1", "ff02::1", "ff01::2", "ff02::2", "ff05::2")))
+_SOLICITED_NODES = ip_network("ff02::1:ff00:0/104")
+
 
 class Tracer:
     """A router on a machine, ready to trace packets."""
 
-    def __init__(self, router: Router, machine: Machine, seed: int) -> None:
-        """Prepare.
+    def __init__(self, router: Router, machine: Machine, seed: int, sysctls: Mapping[str, str] | None = None) -> None:
+        """Prepare. `sysctls` as they hold on the machine; those that are left out are taken for 0.
 
         Raises:
             TooManyNamesError: more marks than can be numbered.
@@ -57,11 +67,12 @@ class Tracer:
             numbers,
             Fib.of(machine, routing.routes, routing.rules, routing.uplink_interfaces),
             {family: chains_of(router.mangle, family) for family in Family},
+            sysctls or {},
         )
 
-    def trace(self, packet: Packet) -> Trace:
-        """One packet's way."""
-        return _Way(self._parts, packet).go()
+    def trace(self, packet: Packet, choice: int = 0) -> Trace:
+        """One packet's way. Where the kernel chooses among n next hops of a route, number `choice` % n is taken."""
+        return _Way(self._parts, packet, choice).go()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +85,18 @@ class _Parts:
     numbers: Numbers
     fib: Fib
     chains: Mapping[Family, Mapping[str, tuple[MangleRule, ...]]]
+    sysctls: Mapping[str, str]
 
 
 class _Way:
     """One packet on its way: the steps so far, and what is known of it."""
 
-    def __init__(self, parts: _Parts, packet: Packet) -> None:
+    def __init__(self, parts: _Parts, packet: Packet, choice: int) -> None:
         self._parts = parts
         self._packet = packet
+        self._choice = choice
+        self._ways = 1
+        self._dnat: Address | None = None
         self._steps: list[Step] = []
         self._sight = Sight(
             packet.in_interface or "",
@@ -104,7 +119,7 @@ class _Way:
         decision = self._route()
         if decision.hop is None:
             return self._refused(decision)
-        if not self._source_is_reachable(decision.hop.interface):
+        if not self._source_is_believed(decision.hop.interface):
             return self._end(Disposition.DROPPED)
         self._sight = replace(self._sight, out_interface=decision.hop.interface)
         if not self._mangle("forward"):
@@ -112,27 +127,65 @@ class _Way:
         return self._leave(decision, Disposition.FORWARDED)
 
     def _own(self) -> Trace:
-        decision = self._route()
-        if decision.hop is None:
-            return self._refused(decision)
-        mark = self._mark()
-        self._sight = replace(self._sight, out_interface=decision.hop.interface)
-        if not self._mangle("output"):
-            return self._end(Disposition.DROPPED)
-        if self._mark() != mark:
+        decision = None
+        self._sight = replace(self._sight, out_interface=LOOPBACK)
+        if not self._is_own_destination():
             decision = self._route()
             if decision.hop is None:
                 return self._refused(decision)
             self._sight = replace(self._sight, out_interface=decision.hop.interface)
+        mark = self._mark()
+        if not self._mangle("output"):
+            return self._end(Disposition.DROPPED)
+        if self._packet.translated_destination is not None:
+            self._translate_destination()
+        if self._is_own_destination():
+            return self._to_itself()
+        if decision is None or self._mark() != mark or self._dnat is not None:
+            decision = self._route()
+            if decision.hop is None:
+                return self._refused(decision)
+        assert decision.hop is not None
+        self._sight = replace(self._sight, out_interface=decision.hop.interface)
         return self._leave(decision, Disposition.SENT)
 
-    def _local(self) -> Trace:
+    def _is_own_destination(self) -> bool:
+        return type_of(self._packet.destination, self._parts.machine) is AddressType.LOCAL
+
+    def _to_itself(self) -> Trace:
+        """From the router to the router: out by the loopback device, and in by it with the marks that it has by then.
+
+        It has its route already, and is not routed again when it comes in.
+        """
         self._steps.append(Step("routing", "the router's own address", matched=True))
-        if not self._source_is_reachable("lo"):
+        self._sight = replace(self._sight, out_interface=LOOPBACK)
+        if not self._mangle("postrouting"):
+            return self._end(Disposition.DROPPED)
+        snat = self._snat(FibHop(LOOPBACK))
+        self._packet = replace(self._packet, source=snat or self._packet.source, in_interface=LOOPBACK)
+        self._sight = replace(self._sight, in_interface=LOOPBACK, out_interface="", packet=self._packet)
+        if not (self._mangle("prerouting") and self._mangle("input")):
+            return self._end(Disposition.DROPPED)
+        return self._end(Disposition.DELIVERED, snat=snat)
+
+    def _local(self) -> Trace:
+        if not self._is_heard():
+            self._steps.append(Step("routing", "a group that the router is not in", matched=True))
+            return self._end(Disposition.DROPPED)
+        self._steps.append(Step("routing", "the router's own address", matched=True))
+        if not self._source_is_believed(LOOPBACK):
             return self._end(Disposition.DROPPED)
         if not self._mangle("input"):
             return self._end(Disposition.DROPPED)
         return self._end(Disposition.DELIVERED)
+
+    def _is_heard(self) -> bool:
+        """Whether the router takes what is sent to a group; what programs on it have joined is not known."""
+        group = self._packet.destination
+        if not group.is_multicast or group in _JOINED:
+            return True
+        ends = {int(own.address.ip) & 0xFF_FFFF for own in self._parts.machine.addresses if own.address.version == 6}
+        return group in _SOLICITED_NODES and int(group) & 0xFF_FFFF in ends
 
     def _leave(self, decision: Decision, disposition: Disposition) -> Trace:
         if not self._mangle("postrouting"):
@@ -143,7 +196,12 @@ class _Way:
             detail = f"the connection has the address of {self._packet.masqueraded_by}: dropped and forgotten"
             self._steps.append(Step("srcnat", "masquerade", matched=True, detail=detail))
             return self._end(Disposition.DROPPED)
-        return self._end(disposition, decision, self._snat(decision))
+        snat = self._snat(decision.hop)
+        if not self._may_leave(decision.hop.interface, snat):
+            detail = f"{snat or self._packet.source} is no address of {decision.hop.interface}: dropped"
+            self._steps.append(Step("postrouting", "leak guard", matched=True, detail=detail))
+            return self._end(Disposition.DROPPED)
+        return self._end(disposition, decision, snat)
 
     # --- the parts of the way ------------------------------------------------------------------------------------
 
@@ -154,19 +212,46 @@ class _Way:
         self._sight = run.sight
         return run.ending is not Ending.DROPPED
 
-    def _source_is_reachable(self, way_back: str) -> bool:
-        """Linux's loose reverse-path filter, which stands on IPv4 uplinks: some route must lead to the source.
+    def _source_is_believed(self, way_back: str) -> bool:
+        """Linux's checks of an IPv4 source: none of the router's own, and what the reverse-path filter asks for.
 
-        Source: RFC 3704, 2.4; Linux, __fib_validate_source(): asked without a mark, as of an answer that comes in
-        where the packet is to leave.
+        Source: Linux, fib_validate_source(); RFC 3704, 2. Asked without a mark, as of an answer that comes in where
+        the packet is to leave. Loose: some route must lead to the source; strict: by the interface it came in by.
         """
-        packet, fib = self._packet, self._parts.fib
-        if packet.family is not Family.IPV4 or packet.in_interface not in fib.uplink_interfaces:
+        packet, machine = self._packet, self._parts.machine
+        arrival = packet.in_interface or ""
+        if packet.family is not Family.IPV4:
             return True
-        if fib.decide(Question(packet.source, packet.destination, in_interface=way_back)).hop is not None:
+        if type_of(packet.source, machine) is not AddressType.UNICAST and int(packet.source):
+            self._steps.append(Step("routing", "source address", matched=True, detail="nobody else can have it"))
+            return False
+        asked = reverse_path(self._parts.sysctls, arrival)
+        # To a broadcast or group no answer comes from that address.
+        mine = type_of(packet.destination, machine) in (AddressType.LOCAL, AddressType.UNICAST)
+        question = Question(packet.source, packet.destination if mine else IPv4Address(0), in_interface=way_back)
+        back = self._parts.fib.decide(question)
+        route = back.tried[-1].route if back.tried else None
+        if asked == NO_FILTER or (back.hop is not None and asked != STRICT):
             return True
-        self._steps.append(Step("routing", "reverse-path filter", matched=True, detail="no route to the source"))
+        if back.hop is not None and route is not None and any(hop.interface == arrival for hop in route.hops):
+            return True
+        detail = "another way back" if back.hop is not None else "no route to the source"
+        self._steps.append(Step("routing", "reverse-path filter", matched=True, detail=detail))
         return False
+
+    def _may_leave(self, interface: str, snat: Address | None) -> bool:
+        """The leak guard (`core.compile.guard`). Only policies have it, and they translate no destinations."""
+        packet, machine = self._packet, self._parts.machine
+        if interface not in self._parts.router.guarded or packet.state is ConnectionState.UNTRACKED:
+            return True
+        source = snat or packet.source
+        changed = packet.known and (packet.translated_source or packet.translated_destination) is not None
+        if changed and packet.state is not ConnectionState.NEW:
+            return True
+        if any(own.interface == interface and own.address.ip == source for own in machine.addresses):
+            return True
+        kind = type_of(source, machine)
+        return kind is AddressType.BROADCAST or (source != packet.source and kind is not AddressType.LOCAL)
 
     def _mark(self) -> int:
         """The skb mark, as far as it is ours."""
@@ -178,7 +263,11 @@ class _Way:
 
     def _route(self) -> Decision:
         question = Question(
-            self._packet.destination, self._packet.source, self._mark(), self._packet.in_interface or ""
+            self._packet.destination,
+            self._packet.source,
+            self._mark(),
+            self._packet.in_interface or LOOPBACK,
+            self._choice,
         )
         decision = self._parts.fib.decide(question)
         for tried in decision.tried:
@@ -186,6 +275,9 @@ class _Way:
             what = f"rule {tried.rule.priority}: table {table}"
             taken = tried.hop is not None or tried.refusal is not None
             route = f"{tried.route.destination} distance {tried.route.metric}" if tried.route else "no usable route"
+            if tried.ways > 1:
+                route += f"; the kernel chooses one of {tried.ways} next hops by a hash of its own, this is one of them"
+            self._ways = max(self._ways, tried.ways)
             self._steps.append(Step("routing", what, taken, route))
         return decision
 
@@ -197,7 +289,7 @@ class _Way:
 
     def _nat_rule(self, chain: str) -> NatRule | None:
         """The first rule of a NAT chain that matches; only a connection's first packet asks."""
-        if self._packet.known or self._packet.state is not ConnectionState.NEW:
+        if self._packet.known or self._packet.state not in _BEGINNING:
             return None
         for rule in self._parts.router.nat:
             if rule.chain != chain or self._packet.family not in rule.families:
@@ -220,35 +312,28 @@ class _Way:
                 port = ports[0] if ports and packet.has_ports else packet.destination_port
                 packet = replace(packet, destination=to.first if to else packet.destination, destination_port=port)
             case Redirect(ports):
-                own = self._addresses(packet.in_interface or "")
+                own = redirecting(self._parts.machine, packet.in_interface or "", packet.destination)
                 port = ports[0] if ports and packet.has_ports else packet.destination_port
-                packet = replace(packet, destination=own[0] if own else packet.destination, destination_port=port)
+                packet = replace(packet, destination=own or packet.destination, destination_port=port)
             case _ if packet.translated_destination is not None:
                 packet = replace(packet, destination=packet.translated_destination)
+        self._dnat = packet.destination if packet.destination != self._packet.destination else None
         self._packet = packet
         self._sight = replace(self._sight, packet=packet)
 
-    def _snat(self, decision: Decision) -> Address | None:
+    def _snat(self, hop: FibHop) -> Address | None:
         rule = self._nat_rule("srcnat")
         match rule.action if rule else None:
+            case SourceNat(to) if to.first != to.last:
+                detail = f"the kernel chooses an address from {to.first} to {to.last}"
+                self._steps.append(Step("srcnat", "src-nat", matched=True, detail=detail))
+                return None
             case SourceNat(to):
                 return to.first
             case Masquerade():
-                assert decision.hop is not None
-                own = self._addresses(decision.hop.interface)
-                return own[0] if own else None
+                return masquerading(self._parts.machine, hop.interface, self._packet.destination, hop.gateway)
             case _:
                 return self._packet.translated_source
-
-    def _addresses(self, interface: str) -> list[Address]:
-        """Addresses that NAT can give: those of the packet's family that are valid beyond the link."""
-        return [
-            ip_address(own.address.ip)
-            for own in self._parts.machine.addresses
-            if own.interface == interface
-            and own.address.version == self._packet.destination.version
-            and not own.address.is_link_local
-        ]
 
     # --- ends ----------------------------------------------------------------------------------------------------
 
@@ -272,6 +357,8 @@ class _Way:
             hop.interface if hop else None,
             snat,
             tuple(self._steps),
+            self._dnat,
+            self._ways,
         )
 
 

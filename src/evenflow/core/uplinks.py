@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from evenflow.core.routing import RECURSION_DEPTH
 from evenflow.core.streams import stream_groups
 from evenflow.model.matcher import MarkKind, MarkMatch
 from evenflow.model.router import (
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from evenflow.model.finding import Origin
     from evenflow.model.flow import Address
     from evenflow.model.router import Gateway, MangleRule, Route, Router
-
-#: How deep a gateway may be reached through routes to other gateways; loops must end. RouterOS's recursive routes
-#: use one level for a probe host behind the provider.
-RECURSION_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +132,8 @@ def _key(gateway: Gateway, router: Router) -> str | Address:
 def interface_of(gateway: Gateway, router: Router) -> str | None:
     """The interface that a gateway is reached by, as far as the file tells.
 
-    For an address alone: an interface with an address whose network holds it, else that of main's most specific
-    route to it (RouterOS's recursive routes). None: only the machine can tell.
+    For an address alone: an interface with an address whose network holds it, else that of the most specific route to
+    it (RouterOS's recursive routes) in main, or in the table that is named. None: only the machine can tell.
     """
     return _interface_of(gateway, router, RECURSION_DEPTH)
 
@@ -148,7 +145,9 @@ def _interface_of(gateway: Gateway, router: Router, depth: int) -> str | None:
         case AddressGateway(_, str(interface)):
             return interface
         case AddressGateway(address):
-            return _connected(address, router) or _recursive(address, router, depth)
+            table = gateway.table or MAIN_TABLE
+            connected = _connected(address, router) if table == MAIN_TABLE else None
+            return connected or _recursive(address, table, router, depth)
 
 
 def _connected(address: Address, router: Router) -> str | None:
@@ -161,13 +160,13 @@ def _connected(address: Address, router: Router) -> str | None:
     return max(networks, key=lambda pair: pair[0])[1] if networks else None
 
 
-def _recursive(address: Address, router: Router, depth: int) -> str | None:
+def _recursive(address: Address, table: str, router: Router, depth: int) -> str | None:
     if depth == 0:
         return None
     ways = [
         route
         for route in router.routes
-        if route.table == MAIN_TABLE and route.destination.prefixlen > 0
+        if route.table == table and route.destination.prefixlen > 0
         if route.destination.version == address.version and address in route.destination
     ]
     for way in sorted(ways, key=lambda route: (-route.destination.prefixlen, route.distance)):

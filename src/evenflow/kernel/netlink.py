@@ -347,8 +347,8 @@ class NetlinkSocket:
             for _ in self._waiting():
                 pass
         sequence = before.sequence if before else self._next()
-        self._send(_frame(request, NLM_F_DUMP, sequence))
         self._dumping = True
+        self._send(_frame(request, NLM_F_DUMP, sequence))
         datagrams: list[bytes] = []
         if before and all(self._receive(datagrams) == known for known in before.datagrams):
             self._dumping = False

@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import secrets
 import signal
-import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile import compile_router, seed_of
 from evenflow.core.failover import AS_USUAL
 from evenflow.core.plan import EMPTY, in_force, make_plan
+from evenflow.core.saved import SAVED_SET, tampered
+from evenflow.core.settings import of_unknown_past, to_be_read
 from evenflow.errors import InputError, SystemRefusedError, VerifyError
-from evenflow.model.finding import Severity
+from evenflow.formats.plan import render_lines
+from evenflow.model.dataplane import TABLE_NAME
+from evenflow.model.finding import Origin, Severity, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evenflow.core.failover import Standing
     from evenflow.kernel.linux import Kernel
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     from evenflow.model.machine import Machine
     from evenflow.model.router import Router
 
-#: An abstract socket address is held by one process of a network namespace and let go with it (unix(7)).
-_LOCK_ADDRESS = "\0evenflow-apply"
+#: So many of the differences are told when what is read back is not what was asked.
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,28 @@ def look_ahead(
     errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
     if errors or compiled.dataplane is None:
         raise InputError(errors)
-    actual = kernel.read_dataplane(compiled.dataplane.sysctls)
-    # A setting that this machine does not have (IPv6 switched off) can't be asked of it.
-    wanted = {name: value for name, value in compiled.dataplane.sysctls.items() if name in actual.sysctls}
-    desired = in_force(replace(compiled.dataplane, sysctls=wanted), actual)
-    return Prospect(desired, actual, make_plan(desired, actual), seed, compiled.findings)
+    actual = kernel.read_dataplane(to_be_read(compiled.dataplane.sysctls, machine, present.saved))
+    desired = in_force(compiled.dataplane, actual)
+    findings = (*compiled.findings, *_lost_settings(desired, actual, router.file))
+    return Prospect(desired, actual, make_plan(desired, actual), seed, findings)
+
+
+def _lost_settings(desired: Dataplane, actual: Dataplane, file: str) -> Iterator[Finding]:
+    """Somebody has deleted our table (nft flush ruleset) or emptied that set, and the settings from before are gone."""
+    names = of_unknown_past(desired, actual)
+    if names:
+        yield warning(
+            "settings-lost",
+            Origin(file),
+            f"somebody has {_what_was_done(actual)}, which kept the settings from before evenflow; `evenflow down` "
+            f"will leave these as they are now: {', '.join(names)}; set them by hand (`sysctl --system`) after it",
+        )
+
+
+def _what_was_done(actual: Dataplane) -> str:
+    if actual.table is None:
+        return "deleted evenflow's nft table"
+    return f"changed the set {SAVED_SET} of evenflow's nft table"
 
 
 def look_at_down(kernel: Kernel) -> Prospect:
@@ -84,7 +104,18 @@ def look_at_down(kernel: Kernel) -> Prospect:
         SystemRefusedError: the kernel could not be read.
     """
     actual = kernel.read_dataplane(())
-    return Prospect(EMPTY, actual, make_plan(EMPTY, actual), 0)
+    findings: tuple[Finding, ...] = ()
+    if tampered(actual):
+        back = f"only these go back: {', '.join(sorted(actual.saved))}" if actual.saved else "none goes back"
+        findings = (
+            warning(
+                "settings-lost",
+                Origin(f"nft table inet {TABLE_NAME}"),
+                f"somebody has {_what_was_done(actual)}, which kept the settings from before evenflow; {back}; set the "
+                "others by hand (`sysctl --system`)",
+            ),
+        )
+    return Prospect(EMPTY, actual, make_plan(EMPTY, actual), 0, findings)
 
 
 def carry_out(kernel: Kernel, prospect: Prospect, progress: Callable[[Operation], None] = lambda _: None) -> None:
@@ -99,9 +130,15 @@ def carry_out(kernel: Kernel, prospect: Prospect, progress: Callable[[Operation]
             progress(operation)
             kernel.execute(operation)
         _verify(kernel, prospect.desired)
-    except BaseException:
+    except BaseException as problem:
         with _undisturbed():
-            _put_back(kernel, prospect)
+            left = _put_back(kernel, prospect)
+        if not left:
+            raise
+        told = f"not everything could be put back as it was: {'; '.join(left)}"
+        if isinstance(problem, SystemRefusedError):
+            raise type(problem)(f"{problem}; and {told}") from problem
+        problem.add_note(told)
         raise
 
 
@@ -109,10 +146,11 @@ def _verify(kernel: Kernel, desired: Dataplane) -> None:
     found = kernel.read_dataplane(desired.sysctls)
     left = make_plan(desired, found)
     if not left.in_sync:
-        kinds = ", ".join(sorted({type(operation).__name__ for operation in left.operations}))
+        lines = [line for operation in left.operations for line in render_lines(operation)]
+        more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
         raise VerifyError(
-            f"the kernel took the change, but reads back otherwise ({len(left.operations)} differences: {kinds}); "
-            f"is something else changing the same routes, rules or table?"
+            "the kernel took the change, but reads back otherwise; is something else changing the same routes, rules "
+            f"or table? It would still take: {'; '.join(lines[:_SHOWN])}{more}"
         )
 
 
@@ -126,29 +164,18 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _put_back(kernel: Kernel, prospect: Prospect) -> None:
+def _put_back(kernel: Kernel, prospect: Prospect) -> Sequence[str]:
+    """Make it as it was; what could not be done, in words. What can't be put back must not keep the rest from it."""
     before = prospect.actual
     settings = {name: before.sysctls[name] for name in before.saved if name in before.sysctls}
-    now = kernel.read_dataplane({*prospect.desired.sysctls, *before.saved})
-    for operation in make_plan(replace(before, sysctls=settings), now).operations:
-        # What can't be put back must not keep the rest from being put back.
-        with contextlib.suppress(SystemRefusedError):
-            kernel.execute(operation)
-
-
-@contextlib.contextmanager
-def only_one() -> Iterator[None]:
-    """Keep a second evenflow from changing the same kernel at the same time.
-
-    Raises:
-        SystemRefusedError: another one is at work.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
-        try:
-            lock.bind(_LOCK_ADDRESS)
-        except OSError as problem:
-            raise SystemRefusedError(
-                "another evenflow is at work on this machine: a daemon (`evenflow status` asks it, `evenflow reload` "
-                "has it read its configuration anew), or a change that is done in a moment"
-            ) from problem
-        yield
+    left: list[str] = []
+    try:
+        now = kernel.read_dataplane({*prospect.desired.sysctls, *before.saved})
+        for operation in make_plan(replace(before, sysctls=settings), now).operations:
+            try:
+                kernel.execute(operation)
+            except SystemRefusedError as problem:
+                left.append(str(problem))
+    except Exception as problem:  # noqa: BLE001 - whatever it is, what went wrong first is what the user must hear
+        left.append(str(problem) or type(problem).__name__)
+    return left

@@ -54,6 +54,11 @@ PRIORITY_FALLBACK = 40000
 #: Number of the kernel's main table (RT_TABLE_MAIN).
 MAIN_TABLE_NUMBER = 254
 
+#: Desired values of sysctls that depend on what holds: 2 where 1 is in effect, else whatever it is; whatever it is, but
+#: others are decided by it. `core.settings.in_force` makes plain values of them.
+TWO_FOR_ONE = "2 for 1"
+AS_IT_IS = ""
+
 
 # --- routes and rules, as the kernel has them --------------------------------------------------------------------
 
@@ -72,6 +77,7 @@ class FibRoute:
 
     (family, table, destination, metric) identify it. `hops` are in the kernel's order; several are multipath.
     Several of one route to IPv6 count as one, too. For IPv6 a metric of 0 does not exist (the kernel makes it 1024).
+    `nexthop_id` is that of the nexthop object (ip-nexthop(8)) that a route leads to, which none of ours does; 0: none.
     """
 
     family: Family
@@ -82,6 +88,7 @@ class FibRoute:
     kind: RouteKind = RouteKind.UNICAST
     preferred_source: Address | None = None
     protocol: int = ROUTE_PROTOCOL
+    nexthop_id: int = 0
 
     @property
     def key(self) -> tuple[Family, int, Network, int]:
@@ -126,7 +133,8 @@ class Dataplane:
         table: our nft table, None when there is none.
         sysctls: name with slashes ("net/ipv4/ip_forward") and value. Desired: what must hold. Actual: what holds,
             for the names that were asked for; a name that this machine lacks is left out.
-        saved: values from before evenflow, kept in our nft table. Desired may leave it empty: what holds now is saved.
+        saved: values from before evenflow, kept in our nft table. Desired may leave it empty: what holds now is saved,
+            where it is another.
         standing: watches that are not as usual, "down" or "drained" by name; kept in our nft table, so that a
             restarted daemon begins where the last one ended.
     """

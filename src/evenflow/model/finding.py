@@ -58,8 +58,13 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        """One line as a compiler would print it."""
-        return f"{self.where}: {self.severity.value}: {self.message} [{self.code}]"
+        """One line as a compiler would print it, whatever a file's name or content brings along."""
+        return printable(f"{self.where}: {self.severity.value}: {self.message} [{self.code}]")
+
+
+def printable(text: str) -> str:
+    """`text` with all that would not show, or could play tricks on a terminal (line ends, too), as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def error(code: str, where: Origin, message: str) -> Finding:

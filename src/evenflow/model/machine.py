@@ -1,4 +1,4 @@
-"""What the machine has that is not ours: links, addresses, and routes that others have put in.
+"""What the machine has that is not ours: links, addresses, and routes and rules that others have put in.
 
 Facts, read from the kernel (or made up by a test), that a `Router` needs to become a `Dataplane`.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evenflow.model.dataplane import FibRoute
+    from evenflow.model.dataplane import FibRoute, FibRule
     from evenflow.model.flow import Address, InterfaceAddress
 
 
@@ -43,11 +43,12 @@ class LinkAddress:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Links, addresses and foreign routes (those without our protocol number)."""
+    """Links, addresses, foreign routes and foreign route rules (those that are not ours by their protocol number)."""
 
     links: tuple[Link, ...] = ()
     addresses: tuple[LinkAddress, ...] = ()
     routes: tuple[FibRoute, ...] = ()
+    rules: tuple[FibRule, ...] = ()
 
     def link(self, name: str) -> Link | None:
         """The link of that name, or None."""

@@ -25,7 +25,6 @@ class VerdictCode(enum.Enum):
 
     DROP = 0
     ACCEPT = 1
-    CONTINUE = -1
     JUMP = -3
     GOTO = -4
     RETURN = -5
@@ -69,7 +68,6 @@ class CtKey(enum.Enum):
     """NFT_CT_*: numbers of the kernel."""
 
     STATE = 0
-    DIRECTION = 1
     STATUS = 2
     MARK = 3
 

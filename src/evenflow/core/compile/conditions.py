@@ -7,14 +7,13 @@ alternatives, of which no packet meets two.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import re
 import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import merge
+from evenflow.core.compile.names import fitting, safe_name
 from evenflow.core.matching import ALL_INTERFACES
 from evenflow.core.pcc import jhash, key_length_bytes, scale
 from evenflow.model.dataplane import CONNECTION_MARK_MASK, PACKET_MARK_MASK, PACKET_MARK_SHIFT, ROUTING_MARK_MASK
@@ -79,12 +78,11 @@ STATE_BITS = {
     ConnectionState.UNTRACKED: 64,
 }
 
-#: Route types that the fib expression answers with (Linux, RTN_*).
-ROUTE_TYPES = {
-    AddressType.UNICAST: 1,
-    AddressType.LOCAL: 2,
-    AddressType.BROADCAST: 3,
-    AddressType.MULTICAST: 5,
+#: Route types that the fib expression answers with (Linux, RTN_*). 4 is an anycast address of the machine's own: the
+#: first of each network that a router is in (RFC 4291, 2.6.1). IPv6 has no broadcast; unicast is all the rest.
+_ROUTE_TYPES: dict[Family, dict[AddressType, tuple[int, ...]]] = {
+    Family.IPV4: {AddressType.LOCAL: (2,), AddressType.BROADCAST: (3,), AddressType.MULTICAST: (5,)},
+    Family.IPV6: {AddressType.LOCAL: (2, 4), AddressType.BROADCAST: (), AddressType.MULTICAST: (5,)},
 }
 
 #: ARPHRD_ETHER: only such devices have a source MAC address to look at.
@@ -92,17 +90,6 @@ _ETHERNET = struct.pack("=H", 1)
 
 #: NFPROTO_IPV4 and NFPROTO_IPV6.
 _NFPROTO = {Family.IPV4: b"\x02", Family.IPV6: b"\x0a"}
-
-#: Longest readable part of a set's name; the kernel takes 255 bytes in all.
-_NAME_LENGTH = 120
-
-
-def safe_name(text: str) -> str:
-    """A name for a part of a name in nf_tables: what nft can't read there is written as .XX (hex of its bytes).
-
-    Parts are joined with "/", so that no two different things ever share a name.
-    """
-    return re.sub(r"[^A-Za-z0-9_\-]", lambda m: "".join(f".{byte:02x}" for byte in m[0].encode()), text)
 
 
 def ifname(interface: str) -> bytes:
@@ -147,7 +134,7 @@ class Sets:
     def values(self, prefix: str, key_type: KeyType, keys: Iterable[bytes], readable: str) -> str:
         """Name of a set of single values."""
         elements = frozenset(SetElement(key) for key in keys)
-        return self._add(NftSet(_set_name(prefix, readable), key_type, elements))
+        return self._add(NftSet(fitting(f"{prefix}/{safe_name(readable)}"), key_type, elements))
 
     def intervals(self, prefix: str, key_type: KeyType, ranges: Iterable[tuple[bytes, bytes]], readable: str) -> str:
         """Name of a set of intervals (first and last key, in order, none touching the next)."""
@@ -157,7 +144,9 @@ class Sets:
             behind = int.from_bytes(last, "big") + 1
             if behind < 1 << 8 * len(last):
                 elements.add(SetElement(behind.to_bytes(len(last), "big"), interval_end=True))
-        return self._add(NftSet(_set_name(prefix, readable), key_type, frozenset(elements), intervals=True))
+        return self._add(
+            NftSet(fitting(f"{prefix}/{safe_name(readable)}"), key_type, frozenset(elements), intervals=True)
+        )
 
     def named(self, made: NftSet) -> str:
         """Add a set under its own name."""
@@ -166,14 +155,6 @@ class Sets:
     def _add(self, made: NftSet) -> str:
         self.made[made.name] = made
         return made.name
-
-
-def _set_name(prefix: str, readable: str) -> str:
-    """A name that tells the content; where that is too long, the start of it and a digest of all."""
-    name = f"{prefix}/{safe_name(readable)}"
-    if len(name) <= _NAME_LENGTH:
-        return name
-    return f"{name[:_NAME_LENGTH]}_{hashlib.sha256(readable.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -221,13 +202,7 @@ class Conditions:
     def _simple(self, matcher: Matcher) -> Alternatives:
         match matcher:
             case AddressTypeMatch(direction, types, negated):
-                load = FibType(of_source=direction is Direction.SOURCE)
-                numbers = sorted(ROUTE_TYPES[kind] for kind in types)
-                if len(numbers) == 1:
-                    return ((load, Cmp(_equal(negated=negated), word(numbers[0]))),)
-                readable = "_".join(sorted(kind.value for kind in types))
-                name = self.sets.values("types", KeyType.MARK, map(word, numbers), readable)
-                return ((load, Lookup(name, negated=negated)),)
+                return self._address_type(direction, types, negated=negated)
             case ProtocolMatch(protocol, negated):
                 return ((Meta(MetaKey.L4PROTO), Cmp(_equal(negated=negated), bytes([protocol]))),)
             case StateMatch(states, negated):
@@ -240,6 +215,21 @@ class Conditions:
                 return ((*is_ethernet, *mac_is),)
             case _:
                 raise TypeError(matcher)
+
+    def _address_type(self, direction: Direction, types: frozenset[AddressType], *, negated: bool) -> Alternatives:
+        """Unicast is what is nothing else: in IPv6 the kernel says so only of what it has a route to (nft_fib_ipv6)."""
+        others = sorted({kind for kind in AddressType if kind not in types}, key=lambda kind: kind.value)
+        if AddressType.UNICAST in types:
+            types, negated = frozenset(others), not negated
+        numbers = sorted({number for kind in types for number in _ROUTE_TYPES[self.family][kind]})
+        load = FibType(of_source=direction is Direction.SOURCE)
+        if not numbers:
+            return ALWAYS if negated else NEVER
+        if len(numbers) == 1:
+            return ((load, Cmp(_equal(negated=negated), word(numbers[0]))),)
+        readable = "_".join(sorted(kind.value for kind in types))
+        name = self.sets.values(f"types/{self.family.value}", KeyType.MARK, map(word, numbers), readable)
+        return ((load, Lookup(name, negated=negated)),)
 
     def _interface_list(self, key: MetaKey, list_name: str, *, negated: bool) -> Alternatives:
         if list_name == ALL_INTERFACES:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evenflow.core.compile.conditions import MARK_MASKS, Condition, mark_bits, safe_name, word
+from evenflow.core.compile.conditions import MARK_MASKS, Condition, mark_bits, word
+from evenflow.core.compile.names import fitting, safe_name
 from evenflow.model.matcher import MarkKind
 from evenflow.model.nft import (
     ACCEPT,
@@ -35,22 +36,22 @@ if TYPE_CHECKING:
 NO_MARK = ".no-mark"
 
 
-#: The user's comments stand at the rules; nft takes and shows up to 128 bytes.
-_COMMENT_BYTES = 120
-
-
-def rule_comment(text: str) -> str:
-    """A user's comment as a rule can carry it: one line, not too long, cut between characters."""
-    line = " ".join(text.replace("\0", " ").split())
-    return line.encode()[:_COMMENT_BYTES].decode(errors="ignore")
-
-
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Marks to set (at most one of each kind), and whether the hook ends there."""
+    """Marks to set (at most one of each kind), and whether the hook ends there.
+
+    `whole`: worked out for packets that have a connection mark. One without an entry in connection tracking, which can
+    have none, is to meet none of it, and goes on with the next rule.
+    """
 
     marks: tuple[tuple[MarkKind, str | None], ...] = ()
     accept: bool = False
+    whole: bool = False
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the hook ends for any packet, also one that can have no connection mark: `passthrough=no`."""
+        return self.accept and not self.whole and any(kind is MarkKind.CONNECTION for kind, _ in self.marks)
 
 
 def set_mark(kind: MarkKind, number: int) -> Condition:
@@ -79,7 +80,12 @@ class Chains:
         return chain.name
 
     def expressions(self, effects: Effects) -> tuple[Expression, ...]:
-        """The effects, in line."""
+        """The effects, in line. Loading the mark of a packet without a connection ends the rule (Linux, nft_ct)."""
+        if effects.is_apart:
+            return (Act(self.verdict(effects)),)
+        return self._in_line(effects)
+
+    def _in_line(self, effects: Effects) -> tuple[Expression, ...]:
         found: list[Expression] = []
         for kind, mark in effects.marks:
             found.extend(set_mark(kind, self.numbers.mark(kind, mark)))
@@ -96,5 +102,9 @@ class Chains:
 
     def _effect_chain(self, effects: Effects) -> str:
         parts = [f"{kind.value}/{safe_name(mark) if mark is not None else NO_MARK}" for kind, mark in effects.marks]
-        name = "/".join(["set", *parts, *(["accept"] if effects.accept else [])])
-        return self.add(NftChain(name, (NftRule(self.expressions(effects)),)))
+        if effects.is_apart:
+            name = fitting("/".join(["set", *parts, "any", "accept"]))
+            setting = NftRule(self._in_line(Effects(effects.marks)))
+            return self.add(NftChain(name, (setting, NftRule((Act(ACCEPT),)))))
+        name = fitting("/".join(["set", *parts, *(["accept"] if effects.accept else [])]))
+        return self.add(NftChain(name, (NftRule(self._in_line(effects)),)))

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark, mark_bits, of_family, safe_name, word
-from evenflow.core.compile.effects import Chains, Effects, rule_comment
+from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark, mark_bits, of_family, word
+from evenflow.core.compile.effects import Chains, Effects
+from evenflow.core.compile.names import fitting, log_prefix, rule_comment, safe_name
 from evenflow.core.compile.runs import run_at
 from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain, without_misses
 from evenflow.core.matching import SOME_MARK, Sight, Surroundings, Unknown
@@ -146,16 +147,19 @@ class _FamilyCompiler:
         self.sets, self.made = sets, chains
         self.chains = chains_of(around.router.mangle, family)
         self.conditions = Conditions(family, around, numbers, sets)
+        self.jumped_to = frozenset(
+            rule.action.chain for rules in self.chains.values() for rule in rules if isinstance(rule.action, JumpAction)
+        )
 
     def chain_name(self, chain: str) -> str:
         """The nf_tables chain of a mangle chain."""
-        prefix = "" if chain in BUILT_IN_CHAINS else "chain/"
-        return f"{prefix}{safe_name(chain)}/{self.family.value}"
+        if chain in BUILT_IN_CHAINS:
+            return f"{chain}/{self.family.value}"
+        return f"{fitting(f'chain/{safe_name(chain)}')}/{self.family.value}"
 
     def compile_chains(self) -> None:
         """Add a chain for each mangle chain, and an empty one for each that is only jumped to."""
-        targets = {r.action.chain for rules in self.chains.values() for r in rules if isinstance(r.action, JumpAction)}
-        for chain in sorted(targets - set(self.chains)):
+        for chain in sorted(self.jumped_to - set(self.chains)):
             self.made.add(NftChain(self.chain_name(chain)))
         for chain, rules in self.chains.items():
             found: list[NftRule] = []
@@ -190,8 +194,8 @@ class _FamilyCompiler:
         match rule.action:
             case MarkAction(kind, mark, passthrough):
                 return self.made.expressions(Effects(((kind, mark),), not passthrough))
-            case PassthroughAction(log_prefix):
-                return () if log_prefix is None else (Log(log_prefix),)
+            case PassthroughAction(prefix):
+                return () if prefix is None else (Log(log_prefix(prefix)),)
             case _:
                 return (Act(self._verdict(rule)),)
 
@@ -269,8 +273,8 @@ class _FamilyCompiler:
         if owner is None:
             return RETURN
         plain = Effects(((MarkKind.CONNECTION, owner),), not spread.passthrough)
-        if chain not in BUILT_IN_CHAINS or not spread.passthrough:
-            return self.made.verdict(plain)
+        if chain not in BUILT_IN_CHAINS or chain in self.jumped_to or not spread.passthrough:
+            return self.made.verdict(plain)  # the end of this chain is not the end of the hook
         given = frozenset(m for m in rules[position].matchers if not isinstance(m, MarkMatch))
         sight = _without_interface(Sight(connection_mark=owner, given=given), chain)
         run = continue_chain(rules[position + 1 :], self.chains, sight, self.around)
@@ -351,4 +355,4 @@ def _effects(start: Sight, end: Sight) -> Effects:
         mark = end.mark(kind)
         if not isinstance(mark, Unknown) and mark != start.mark(kind):
             changed.append((kind, mark))
-    return Effects(tuple(changed), accept=True)
+    return Effects(tuple(changed), accept=True, whole=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import Conditions, of_family
-from evenflow.core.compile.effects import rule_comment
+from evenflow.core.compile.names import rule_comment
 from evenflow.model.flow import BOTH_FAMILIES, Family
 from evenflow.model.nft import ACCEPT, Act, Hook, Immediate, Masq, Nat, NftChain, NftRule, Redir
 from evenflow.model.router import AcceptAction, DestinationNat, Masquerade, Redirect, SourceNat

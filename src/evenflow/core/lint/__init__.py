@@ -8,6 +8,9 @@
 | mark-never-set | warning | a connection or packet mark is asked for, and no rule sets it |
 | pcc-remainder | warning | a remainder is taken by no rule, or by two |
 | equal-distance | warning | two default routes of main have the same distance |
+| no-ipv6-multipath | warning | IPv6 routes of the same distance that can't share |
+| denominators-too-far-apart, jump-loop, too-many-marks, too-many-route-rules, distance-zero | error | no kernel can |
+| gateway-unresolved | warning | no usable route to a gateway in its table and scope |
 | jump-to-nothing, chain-unused | warning | a jump to a chain without rules; a chain that nothing jumps to |
 | unknown-interface-list, unknown-address-list, interface-list-empty | warning, info | a list that never matches |
 | share-against-bandwidth | info | the shares are not in proportion to the stated bandwidths |
@@ -19,12 +22,14 @@
 | tier-without-weight | warning | all uplinks of a tier have weight 0 |
 | check-without-effect | info | check-gateway on an interface |
 | interface-missing, interface-down, bridge-port, gateway-unreachable | error | this machine can't do it |
+| foreign-route, foreign-rule | warning | somebody else's takes packets before ours can |
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evenflow.core.limits import limit_findings
 from evenflow.core.lint.chains import chain_findings
 from evenflow.core.lint.classifiers import classifier_findings
 from evenflow.core.lint.lists import list_findings
@@ -48,6 +53,7 @@ def lint(router: Router) -> tuple[Finding, ...]:
     """Findings that follow from the router alone, in the order of their lines."""
     return _in_order(
         (
+            *limit_findings(router),
             *mark_findings(router),
             *classifier_findings(router),
             *route_findings(router),
@@ -60,7 +66,7 @@ def lint(router: Router) -> tuple[Finding, ...]:
 
 
 def lint_machine(router: Router, machine: Machine) -> tuple[Finding, ...]:
-    """What keeps this machine from being that router, in the order of the lines; all of severity error."""
+    """What keeps this machine from being that router, or a route of it from being used, in the order of the lines."""
     return _in_order(machine_findings(router, machine))
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from evenflow.core.lint.conditions import conditions
-from evenflow.core.routing import resolve_gateway
+from evenflow.core.lint.foreign import foreign_findings
+from evenflow.core.routing import ANY_SCOPE, resolve_gateway
 from evenflow.core.uplinks import interface_of
-from evenflow.model.finding import Finding, error
+from evenflow.model.finding import Finding, error, warning
 from evenflow.model.flow import Family, family_of
 from evenflow.model.matcher import InInterface, InInterfaceList, OutInterface, OutInterfaceList
-from evenflow.model.router import AddressGateway
+from evenflow.model.router import MAIN_TABLE, AddressGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +21,22 @@ if TYPE_CHECKING:
     from evenflow.model.finding import Origin
     from evenflow.model.machine import LinkAddress, Machine
     from evenflow.model.matcher import Matcher
-    from evenflow.model.router import Router
+    from evenflow.model.router import Route, Router
 
 _LOOPBACK = "lo"
 
 
 def machine_findings(router: Router, machine: Machine) -> Iterator[Finding]:
-    """One finding for each interface and each gateway that can't serve; all of severity error."""
+    """One finding for each interface and each gateway that can't serve.
+
+    Those of severity error keep the machine from being the router; with a warning a route is not used.
+    """
     for name, origin in interfaces_used(router).items():
         finding = _interface_finding(name, origin, machine)
         if finding is not None:
             yield finding
     yield from _gateway_findings(router, machine)
+    yield from foreign_findings(router, machine)
 
 
 def interfaces_used(router: Router) -> dict[str, Origin]:
@@ -89,14 +95,61 @@ def _gateway_findings(router: Router, machine: Machine) -> Iterator[Finding]:
     told = set()
     for route in router.routes:
         for gateway in route.gateways:
-            if not isinstance(gateway, AddressGateway) or gateway in told:
+            if not isinstance(gateway, AddressGateway) or (gateway, route.target_scope) in told:
                 continue
-            told.add(gateway)
-            if not _can_be_reached(gateway, router, machine):
+            told |= {(gateway, route.target_scope), (gateway, ANY_SCOPE)}
+            if what := _of_this_machine(gateway, machine):
+                message = f"gateway {gateway.address} is {what}; give the address of the router at the other end"
+                yield _finding("gateway-unreachable", route.origin, message)
+                continue
+            if _can_be_reached(gateway, router, machine, route.target_scope):
+                continue
+            if _has_a_route(gateway, router) or _can_be_reached(replace(gateway, table=None), router, machine):
+                yield warning("gateway-unresolved", route.origin, _unresolved(gateway, route))
+            else:
                 yield _finding("gateway-unreachable", route.origin, _unreachable(gateway, machine))
 
 
-def _can_be_reached(gateway: AddressGateway, router: Router, machine: Machine) -> bool:
+def _of_this_machine(gateway: AddressGateway, machine: Machine) -> str:
+    """What a gateway is if nobody else can be it; "" if somebody can."""
+    for own in machine.addresses:
+        if gateway.interface not in (None, own.interface):
+            continue
+        if own.address.ip == gateway.address:
+            return f"the address of this machine on {own.interface}"
+        network = own.address.network
+        # Linux keeps the highest address of an IPv4 network for broadcasts, but for those of one or two (RFC 3021).
+        if network.version == 4 and network.prefixlen < 31 and gateway.address == network.broadcast_address:
+            return f"the broadcast address of {network} on {own.interface}"
+    return ""
+
+
+def _has_a_route(gateway: AddressGateway, router: Router) -> bool:
+    """Whether a route of the file leads to the gateway, if it could be used."""
+    return gateway.interface is None and any(
+        route.destination.prefixlen > 0
+        and route.destination.version == gateway.address.version
+        and gateway.address in route.destination
+        for route in router.routes
+    )
+
+
+def _unresolved(gateway: AddressGateway, route: Route) -> str:
+    """Why RouterOS does not use a route, although the machine knows its gateway."""
+    table = gateway.table or MAIN_TABLE
+    at = f"@{table}" if table != MAIN_TABLE else ""
+    within = f"scope={route.target_scope} or less (this route's target-scope)"
+    if table == MAIN_TABLE:
+        mend = "raise this route's target-scope, or lower the scope of the route to the gateway"
+    else:
+        mend = "add such a route, or leave the table out: connected networks are part of main only"
+    return (
+        f"gateway {gateway.address}{at} is found by no usable route of table {table} with {within}, so RouterOS "
+        f"does not use this route, and neither does evenflow; {mend}"
+    )
+
+
+def _can_be_reached(gateway: AddressGateway, router: Router, machine: Machine, target_scope: int = ANY_SCOPE) -> bool:
     """Whether some network of this machine holds the gateway; True as well where another finding says why not."""
     address = gateway.address
     interface = interface_of(gateway, router)
@@ -105,7 +158,7 @@ def _can_be_reached(gateway: AddressGateway, router: Router, machine: Machine) -
         if link is None or not link.up or link.master is not None:
             return True
     if gateway.interface is None:
-        return resolve_gateway(gateway, family_of(address), router, machine) is not None
+        return resolve_gateway(gateway, family_of(address), router, machine, target_scope) is not None
     link = machine.link(gateway.interface)
     assert link is not None
     return (

@@ -1,0 +1,188 @@
+"""Why a rule matched or did not, and what it did: the steps of a trace through mangle and NAT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenflow.core.addresses import type_of
+from evenflow.core.matching import Unknown
+from evenflow.core.pcc import jhash, key_of, scale
+from evenflow.model.matcher import (
+    AddressListMatch,
+    AddressMatch,
+    AddressTypeMatch,
+    Direction,
+    InInterface,
+    InInterfaceList,
+    MarkKind,
+    MarkMatch,
+    OutInterface,
+    OutInterfaceList,
+    PccMatch,
+    PortMatch,
+    ProtocolMatch,
+    SourceMacMatch,
+    StateMatch,
+)
+from evenflow.model.protocols import protocol_name
+from evenflow.model.router import MarkAction, SpreadAction
+from evenflow.model.trace import Hashed, MarkChange, Step
+
+if TYPE_CHECKING:
+    from evenflow.core.mangle import MangleRun, MangleStep
+    from evenflow.core.matching import Sight, Surroundings
+    from evenflow.model.flow import Packet
+    from evenflow.model.matcher import Classifier, Matcher
+    from evenflow.model.router import MangleRule, NatRule
+
+NO_MARK = "no-mark"
+
+UNREADABLE = "a later fragment has no ports, and the classifier asks for them: RouterOS drops it"
+
+
+def mangle_steps(run: MangleRun, before: Sight, around: Surroundings) -> list[Step]:
+    """The rules that a run looked at; `before` is what was known when it began."""
+    steps = []
+    for step in run.steps:
+        steps.append(_mangle_step(step, before, around))
+        before = step.sight
+    return steps
+
+
+def _mangle_step(step: MangleStep, before: Sight, around: Surroundings) -> Step:
+    rule, packet = step.rule, before.packet
+    assert packet is not None
+    what = type(rule.action).__name__
+    hashed = _hashed(rule, step.failed, packet, around)
+    if step.failed is not None:
+        found = found_instead(step.failed, before, around)
+        return Step(
+            rule.chain, what, False, origin=rule.origin, rule=rule, failed=step.failed, found=found, hashed=hashed
+        )
+    detail = UNREADABLE if step.unreadable else ""
+    change = None if step.unreadable else _change(rule, before, step.sight, hashed)
+    return Step(rule.chain, what, True, detail, rule.origin, rule, hashed=hashed, change=change)
+
+
+def nat_step(rule: NatRule, failed: Matcher | None, sight: Sight, around: Surroundings) -> Step:
+    """A rule of a NAT chain that was looked at."""
+    assert sight.packet is not None
+    return Step(
+        rule.chain,
+        type(rule.action).__name__.lower(),
+        failed is None,
+        origin=rule.origin,
+        rule=rule,
+        failed=failed,
+        found=found_instead(failed, sight, around) if failed is not None else "",
+        hashed=_hashed(rule, failed, sight.packet, around),
+    )
+
+
+# --- what a rule did -----------------------------------------------------------------------------------------------
+
+
+def _change(rule: MangleRule, before: Sight, after: Sight, hashed: Hashed | None) -> MarkChange | None:
+    if isinstance(rule.action, MarkAction):
+        kind = rule.action.kind
+    elif isinstance(rule.action, SpreadAction) and hashed is not None and hashed.owners[hashed.stream] is not None:
+        kind = MarkKind.CONNECTION
+    else:
+        return None
+    return MarkChange(kind, _known(before.mark(kind)), _known(after.mark(kind)))
+
+
+def _known(mark: str | Unknown | None) -> str | None:
+    assert not isinstance(mark, Unknown)
+    return mark
+
+
+def _hashed(rule: MangleRule | NatRule, failed: Matcher | None, packet: Packet, around: Surroundings) -> Hashed | None:
+    """The classifier of a rule, unless another condition failed before it."""
+    if isinstance(rule.action, SpreadAction):
+        owners = rule.action.owners
+        return None if failed is not None else _hash(rule.action.classifier, len(owners), packet, around, owners)
+    for matcher in rule.matchers:
+        if isinstance(matcher, PccMatch):
+            return _hash(matcher.classifier, matcher.denominator, packet, around)
+        if matcher is failed:
+            return None
+    return None
+
+
+def _hash(
+    classifier: Classifier, denominator: int, packet: Packet, around: Surroundings, owners: tuple[str | None, ...] = ()
+) -> Hashed | None:
+    modulus = around.modulus(classifier)
+    if modulus % denominator:
+        return None  # a remainder that no value has: it takes no part in the hash
+    key = key_of(packet, classifier)
+    value = jhash(key, around.seed)
+    return Hashed(classifier, key, value, modulus, scale(value, modulus), denominator, owners)
+
+
+# --- what the packet had instead -----------------------------------------------------------------------------------
+
+
+def found_instead(matcher: Matcher, sight: Sight, around: Surroundings) -> str:
+    """What a packet has of the property that a condition asks for."""
+    packet = sight.packet
+    assert packet is not None
+    match matcher:
+        case MarkMatch():
+            return _mark(matcher, sight)
+        case InInterface():
+            return packet_side(sight.in_interface)
+        case OutInterface():
+            return packet_side(sight.out_interface)
+        case InInterfaceList():
+            return packet_side(sight.in_interface) + _on_it(matcher)
+        case OutInterfaceList():
+            return packet_side(sight.out_interface) + _on_it(matcher)
+        case AddressMatch():
+            return str(_end(packet, matcher.direction))
+        case AddressListMatch():
+            return str(_end(packet, matcher.direction)) + _on_it(matcher)
+        case AddressTypeMatch():
+            return type_of(_end(packet, matcher.direction), around.machine).value
+        case ProtocolMatch():
+            return protocol_name(packet.protocol)
+        case PortMatch():
+            return _ports(packet, matcher)
+        case StateMatch():
+            return packet.state.value
+        case SourceMacMatch():
+            return packet.source_mac.hex(":") if packet.source_mac is not None else "no hardware address"
+        case PccMatch():
+            hashed = _hash(matcher.classifier, matcher.denominator, packet, around)
+            return f"stream {hashed.stream}" if hashed is not None else "no such stream"
+
+
+def packet_side(interface: object) -> str:
+    """An interface of a packet in words."""
+    return str(interface) if interface else "no interface"
+
+
+def _mark(matcher: MarkMatch, sight: Sight) -> str:
+    if matcher.kind is MarkKind.CONNECTION and not sight.has_entry:
+        return "no connection"
+    return str(sight.mark(matcher.kind) or NO_MARK)
+
+
+def _on_it(matcher: InInterfaceList | OutInterfaceList | AddressListMatch) -> str:
+    """What a condition on a list that does not hold says of it."""
+    return ", which is on it" if matcher.negated else ", which is not on it"
+
+
+def _end(packet: Packet, direction: Direction) -> object:
+    return packet.source if direction is Direction.SOURCE else packet.destination
+
+
+def _ports(packet: Packet, matcher: PortMatch) -> str:
+    if not packet.has_ports:
+        return f"{protocol_name(packet.protocol)}, which has no ports"
+    if matcher.direction is Direction.SOURCE:
+        return str(packet.source_port)
+    if matcher.direction is Direction.DESTINATION:
+        return str(packet.destination_port)
+    return f"{packet.source_port} and {packet.destination_port}"
