@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import pytest
 from evenflow import cli
 from evenflow.errors import SystemRefusedError
 from evenflow.kernel.linux import LinuxKernel
+from evenflow.kernel.lock import only_one
 from evenflow.kernel.namespaces import NetworkNamespace
 from evenflow.kernel.netlink import NetlinkError, NetlinkSocket
 from lab.test_coexistence import EXAMPLES, build, evenflow, snapshot
@@ -126,10 +126,9 @@ def test_no_nf_tables(
 
 @pytest.mark.kernel
 def test_a_second_instance(machine: NetworkNamespace, capsys: pytest.CaptureFixture[str]) -> None:
-    with machine.entered(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as first:
-        first.bind("\0evenflow-apply")
+    with machine.entered(), only_one():
         assert cli.main(["apply", str(EXAMPLES / "seed.toml")]) == cli.REFUSED
-    assert "another evenflow" in capsys.readouterr().err
+    assert f"another evenflow (process {os.getpid()})" in capsys.readouterr().err
     assert evenflow(machine, "apply", str(EXAMPLES / "seed.toml")) == cli.DONE
 
 

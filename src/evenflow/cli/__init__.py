@@ -1,4 +1,4 @@
-"""The command line, `evenflow COMMAND …`. Exit status 0 done, 1 a mistake, 2 wrong usage, 3 the system refused.
+"""The command line, `evenflow COMMAND …`; `cli.telling` has the exit statuses.
 
 Each command is a function of its parsed arguments that returns the exit status; its module is imported when it is asked
 for, so that `--help` and the quick commands start fast.
@@ -14,14 +14,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from evenflow import __version__
-from evenflow.cli.telling import DONE, INTERRUPTED, MISTAKE, REFUSED, USAGE, print_json, tell
-from evenflow.errors import EvenflowError, InputError, LabError
+from evenflow.cli.telling import (
+    DONE,
+    INTERRUPTED,
+    MISTAKE,
+    REFUSED,
+    UNTOLD,
+    USAGE,
+    UnwrittenError,
+    complain,
+    finish_output,
+    give_up,
+    prepare_output,
+    print_json,
+    tell,
+)
+from evenflow.errors import EvenflowError, InputError, LabError, SystemRefusedError
 from evenflow.model.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["DONE", "INTERRUPTED", "MISTAKE", "REFUSED", "USAGE", "main", "parser"]
+__all__ = ["DONE", "INTERRUPTED", "MISTAKE", "REFUSED", "UNTOLD", "USAGE", "main", "parser"]
 
 #: The module of each command, which has a function of the command's name.
 _KERNEL, _DAEMON, _LAB = "evenflow.cli.kernel", "evenflow.cli.daemon", "evenflow.cli.lab"
@@ -36,8 +50,11 @@ Begin with:  evenflow lab                    see it work, in a world of its own
              sudo evenflow plan my.toml      what would change here?
              sudo evenflow apply my.toml     change it; `sudo evenflow down` takes it back
 Exit status: 0 done, 1 a mistake in the configuration (or the lab did not hold), 2 wrong usage,
-3 the system refused, 130 interrupted.
+3 the system refused, 4 done, but the output could not be written, 130 interrupted.
 """
+
+#: Commands that have changed something by the time that they print.
+_CHANGING = frozenset({"apply", "down", "drain", "undrain", "reload"})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -121,7 +138,35 @@ def _seed(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
-    chosen = parser().parse_args(arguments)
+    prepare_output()
+    command, status = "", DONE
+    try:
+        chosen = _chosen(arguments)
+        command = chosen.command
+        status = _carried_out(chosen)
+        finish_output()
+    except UnwrittenError as problem:
+        return _untold(problem, status or UNTOLD, "what was asked for is done, but " if command in _CHANGING else "")
+    return status
+
+
+def _chosen(arguments: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return parser().parse_args(arguments)
+    except SystemExit:
+        finish_output()  # of --help
+        raise
+
+
+def _untold(problem: UnwrittenError, status: int, before: str = "") -> int:
+    give_up(sys.stdout)
+    if isinstance(problem.__cause__, BrokenPipeError):
+        return status if status != UNTOLD else DONE  # whoever read it has gone: there is nobody to tell
+    complain(f"evenflow: {before}standard output can't be written: {problem}")
+    return status
+
+
+def _carried_out(chosen: argparse.Namespace) -> int:
     try:
         with _signals_interrupt():
             status: int = getattr(import_module(chosen.module), chosen.command)(chosen)
@@ -132,11 +177,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EvenflowError as problem:
         return _fail(chosen, REFUSED, problem)
     except KeyboardInterrupt:
-        print("interrupted; nothing is left half done", file=sys.stderr)
+        complain("interrupted; nothing is left half done")
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: there is nobody to tell
-        return DONE
+    except OSError as problem:
+        return _fail(chosen, REFUSED, SystemRefusedError(f"the system refused: {problem}"))
     return status
 
 
@@ -161,9 +205,12 @@ def _fail(chosen: argparse.Namespace, status: int, problem: EvenflowError) -> in
     findings = problem.findings if isinstance(problem, InputError) else ()
     told = [finding for finding in findings if isinstance(finding, Finding)]
     if chosen.json:
-        print_json({"error": str(problem) if not told else "", "findings": findings_to_json(told)})
+        try:
+            print_json({"error": str(problem) if not told else "", "findings": findings_to_json(told)}, flush=True)
+        except UnwrittenError as unwritten:
+            return _untold(unwritten, status)
     elif told:
         tell(told)
     else:
-        print(f"evenflow: {problem}", file=sys.stderr)
+        complain(f"evenflow: {problem}")
     return status

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
-from evenflow.cli.telling import DONE, print_json
+from evenflow.cli.telling import DONE, complain, print_json
 from evenflow.daemon.client import ask, stream
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ def undrain(arguments: argparse.Namespace) -> int:
 def _tell_state(arguments: argparse.Namespace, command: str) -> int:
     answer = ask(arguments.socket, {"command": command, "uplink": arguments.uplink})
     if arguments.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print_json(answer, indent=None)
     else:
         print(f"{answer['uplink']} is {answer['state']}")
     return DONE
@@ -108,10 +106,10 @@ def reload(arguments: argparse.Namespace) -> int:
     """`evenflow reload`: read the configuration anew; a bad one is refused and the old one goes on."""
     answer = ask(arguments.socket, {"command": "reload"})
     if arguments.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print_json(answer, indent=None)
         return DONE
     for finding in answer.get("findings", ()):
-        print(finding, file=sys.stderr)
+        complain(finding)
     print("reloaded")
     return DONE
 
@@ -120,7 +118,7 @@ def events(arguments: argparse.Namespace) -> int:
     """`evenflow events`: what happens, as it happens."""
     for event in stream(arguments.socket, {"command": "events"}):
         if arguments.json:
-            print(json.dumps(event, ensure_ascii=False), flush=True)
+            print_json(event, indent=None, flush=True)
         else:
             print(f"{event['at']}  {event['message']}", flush=True)
     return DONE

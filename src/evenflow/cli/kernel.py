@@ -79,7 +79,8 @@ def _look_ahead(kernel: Kernel, arguments: argparse.Namespace) -> tuple[Prospect
 def apply(arguments: argparse.Namespace) -> int:
     """`evenflow apply`: make it so once, read it back, verify it; on any failure the old state is put back."""
     from evenflow.formats.plan import findings_to_json, plan_to_json
-    from evenflow.kernel.reconcile import carry_out, only_one
+    from evenflow.kernel.lock import only_one
+    from evenflow.kernel.reconcile import carry_out
 
     with open_kernel() as kernel, only_one():
         prospect, findings = _look_ahead(kernel, arguments)
@@ -107,14 +108,18 @@ def _summary(prospect: Prospect) -> str:
 
 def down(arguments: argparse.Namespace) -> int:
     """`evenflow down`: take all of ours away."""
-    from evenflow.formats.plan import plan_to_json
-    from evenflow.kernel.reconcile import carry_out, look_at_down, only_one
+    from evenflow.formats.plan import findings_to_json, plan_to_json
+    from evenflow.kernel.lock import only_one
+    from evenflow.kernel.reconcile import carry_out, look_at_down
 
     with open_kernel() as kernel, only_one():
         prospect = look_at_down(kernel)
+        if not arguments.json:
+            tell(prospect.findings)
         carry_out(kernel, prospect)
     if arguments.json:
-        print_json({"applied": True, **plan_to_json(prospect.plan)})
+        findings = findings_to_json(prospect.findings)
+        print_json({"applied": True, **plan_to_json(prospect.plan), "findings": findings})
     elif prospect.plan.in_sync:
         print("nothing of evenflow's is here")
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import evenflow
-from evenflow.cli.telling import DONE, MISTAKE, load, load_for_this_machine, open_kernel, print_json
+from evenflow.cli.telling import DONE, MISTAKE, USAGE, complain, load, load_for_this_machine, open_kernel, print_json
 from evenflow.errors import InputError
 from evenflow.model.finding import has_errors
 
@@ -30,8 +30,11 @@ def lab(arguments: argparse.Namespace) -> int:
     loaded = load(file)
     if loaded.router is None or has_errors(loaded.findings):
         raise InputError(loaded.findings)
-    enter_private()
     html = None if arguments.no_html else Path(arguments.html)
+    if html is not None and (why := _unwritable(html)):
+        complain(f"evenflow: can't write the report to {html}: {why}; choose another with --html, or give --no-html")
+        return USAGE
+    enter_private()
     with ConsoleProgress(Console(stderr=arguments.json)) as progress:
         report = play_article(
             lambda: _apply_in_lab(file, arguments.seed),
@@ -47,6 +50,15 @@ def lab(arguments: argparse.Namespace) -> int:
         if html is not None:
             print(f"the report with pictures: {html.resolve()}")
     return DONE if report.held else MISTAKE
+
+
+def _unwritable(file: Path) -> str:
+    """Why a file can't be written, "" if it can; asked before half a minute is spent on what is to stand in it."""
+    try:
+        with file.open("ab"):
+            return ""
+    except OSError as problem:
+        return problem.strerror or str(problem)
 
 
 def _play_scenarios(arguments: argparse.Namespace) -> int:

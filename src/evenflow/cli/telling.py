@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from evenflow.errors import InputError
 from evenflow.model.finding import Severity, has_errors
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
     from evenflow.model.machine import Machine
     from evenflow.model.router import Router
 
-#: design: 0 done, 1 the user's mistake, 2 wrong usage, 3 the system refused; 130 is what shells give to Ctrl-C.
-DONE, MISTAKE, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+#: design: 0 done, 1 the user's mistake, 2 wrong usage, 3 the system refused; 4 done, but what there is to say about it
+#: could not be written; 130 is what shells give to Ctrl-C.
+DONE, MISTAKE, USAGE, REFUSED, UNTOLD, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def load(file: str) -> Loaded:
@@ -53,12 +57,69 @@ def tell(findings: Iterable[Finding]) -> None:
     """Print findings to standard error, one a line; remarks are for `evenflow check`."""
     for finding in findings:
         if finding.severity is not Severity.INFO:
-            print(finding, file=sys.stderr)
+            complain(str(finding))
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """One JSON object, for programs and people alike."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+def complain(line: str) -> None:
+    """Print a line to standard error. Where that can't be written nobody is to be told, and the work goes on."""
+    try:
+        if sys.stderr is not None:
+            print(line, file=sys.stderr)
+    except OSError:
+        give_up(sys.stderr)
+
+
+def print_json(value: dict[str, Any], *, indent: int | None = 2, flush: bool = False) -> None:
+    """One JSON object, for programs and people alike; in letters that standard output can take."""
+    plain = "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    print(json.dumps(value, indent=indent, ensure_ascii=plain), flush=flush)
+
+
+class UnwrittenError(Exception):
+    """Standard output can't be written. Nobody can take it for another error: it is of no other kind."""
+
+
+class _Output(io.FileIO):
+    """Standard output, whose errors can be told from others."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as problem:
+            raise UnwrittenError(problem.strerror) from problem
+
+
+def prepare_output() -> None:
+    """Letters that the encoding lacks are written as escapes; what can't be written raises `UnwrittenError`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    out = sys.stdout
+    if out is sys.__stdout__ and isinstance(out, io.TextIOWrapper):
+        raw = _Output(out.fileno(), "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw),
+            out.encoding,
+            out.errors,
+            line_buffering=out.line_buffering or out.write_through,
+        )
+
+
+def finish_output() -> None:
+    """Write what is left. Raises `UnwrittenError`."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def give_up(stream: TextIO | None) -> None:
+    """Let go of a stream that can't be written: else Python tries again when it ends, and changes the exit status."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
 
 
 def open_kernel() -> Any:

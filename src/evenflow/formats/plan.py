@@ -29,6 +29,7 @@ def render_route(route: FibRoute) -> str:
     kind = "" if route.kind is RouteKind.UNICAST else f"{route.kind.value} "
     hops = [(f"via {hop.gateway} " if hop.gateway else "") + f"dev {hop.interface}" for hop in route.hops]
     way = " ".join(f"nexthop {hop}" for hop in hops) if len(hops) > 1 else "".join(hops)
+    way = f"nhid {route.nexthop_id}" if route.nexthop_id else way
     source = f" src {route.preferred_source}" if route.preferred_source else ""
     return f"{kind}{destination} {way}{source} table {_table(route.table)} metric {route.metric}".replace("  ", " ")
 

@@ -79,7 +79,7 @@ class FakeKernel:
         self._links = {link.name: link for link in machine.links}
         self._addresses = list(machine.addresses)
         self._routes = list(machine.routes)
-        self._rules: list[FibRule] = []
+        self._rules = list(machine.rules)
         self._sysctls = dict(sysctls or {})
         self._table: NftTable | None = None
 
@@ -88,7 +88,8 @@ class FakeKernel:
     def read_machine(self) -> Machine:
         """See `Kernel`."""
         foreign = tuple(route for route in self._routes if not route.is_ours)
-        return Machine(tuple(self._links.values()), tuple(self._addresses), foreign)
+        rules = tuple(rule for rule in self._rules if not rule.is_ours)
+        return Machine(tuple(self._links.values()), tuple(self._addresses), foreign, rules)
 
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
         """See `Kernel`."""

@@ -45,7 +45,7 @@ _META_BYTES: Final = {
     MetaKey.L4PROTO: 1,
     MetaKey.IIFTYPE: 2,
 }
-_CT_BYTES: Final = {CtKey.STATE: 4, CtKey.DIRECTION: 1, CtKey.STATUS: 4, CtKey.MARK: 4}
+_CT_BYTES: Final = {CtKey.STATE: 4, CtKey.STATUS: 4, CtKey.MARK: 4}
 _ADDRESS_BYTES: Final = {"ip": 4, "ip6": 16}
 
 _DESTINATION_NAT_HOOKS: Final = frozenset({"prerouting", "output"})

@@ -44,7 +44,7 @@ class Kernel(Protocol):
     """What evenflow needs of a kernel."""
 
     def read_machine(self) -> Machine:
-        """Links, addresses and the routes of others.
+        """Links, addresses, and the routes and route rules of others.
 
         Raises:
             SystemRefusedError: it can't be read.
@@ -90,6 +90,7 @@ class LinuxKernel:
             self._stack = unwinding.pop_all()
         self._machine: Derived[Machine] = Derived(Machine)
         self._foreign: Derived[tuple[FibRoute, ...]] = Derived(_foreign)
+        self._foreign_rules: Derived[tuple[FibRule, ...]] = Derived(_foreign)
         self._kept: Derived[_Kept] = Derived(_Kept)
         self._ours: Derived[frozenset[FibRoute]] = Derived(_ours)
         self._our_rules: Derived[frozenset[FibRule]] = Derived(_ours)
@@ -99,8 +100,9 @@ class LinuxKernel:
     def read_machine(self) -> Machine:
         """See `Kernel`. The very object from before when nothing is another."""
         links = self.routing.links()
-        foreign = self._foreign.of(self.routing.routes(links=links))
-        return self._machine.of(links, self.routing.addresses(links), foreign)
+        routes = self._foreign.of(self.routing.routes(links=links))
+        rules = self._foreign_rules.of(self.routing.rules())
+        return self._machine.of(links, self.routing.addresses(links), routes, rules)
 
     def read_dataplane(self, sysctl_names: Iterable[str] = ()) -> Dataplane:
         """See `Kernel`. The very object from before when the same names are asked for and nothing is another."""
@@ -171,8 +173,8 @@ class _Kept:
         self.standing = saved.from_table(table, saved.STANDING_SET)
 
 
-def _foreign(routes: Iterable[FibRoute]) -> tuple[FibRoute, ...]:
-    return tuple(route for route in routes if not route.is_ours)
+def _foreign(found: Iterable[_R]) -> tuple[_R, ...]:
+    return tuple(item for item in found if not item.is_ours)
 
 
 def _ours(found: Iterable[_R]) -> frozenset[_R]:

@@ -125,8 +125,18 @@ class NetworkNamespace:
 
     @classmethod
     def current(cls) -> NetworkNamespace:
-        """The one that the calling thread is in."""
-        return cls(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        """The one that the calling thread is in.
+
+        Raises:
+            SystemRefusedError: it can't be told, for want of /proc.
+        """
+        try:
+            return cls(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as problem:
+            raise SystemRefusedError(
+                f"could not open /proc/thread-self/ns/net: {problem.strerror}; /proc must be mounted "
+                "(`mount -t proc proc /proc`)"
+            ) from problem
 
     @property
     def path(self) -> str:

@@ -44,7 +44,7 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_DADFAILED: Final = 0x08
 
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 9
-_RTA_TABLE, _RTA_VIA = 15, 18
+_RTA_TABLE, _RTA_VIA, _RTA_NH_ID = 15, 18, 30
 _RTM_F_CLONED: Final = 0x200
 _RT_TABLE_LOCAL: Final = 255
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
@@ -167,9 +167,9 @@ def routes_request(family: Family, protocol: int = 0) -> bytes:
     return _ROUTE.pack(ADDRESS_FAMILY[family], 0, 0, 0, 0, protocol, 0, 0, 0)
 
 
-def table_request(family: Family, table: int) -> bytes:
-    """Payload of a request for the routes of one table (kernels before 4.20 give all)."""
-    return _ROUTE.pack(ADDRESS_FAMILY[family], 0, 0, 0, 0, 0, 0, 0, 0) + _u32(_RTA_TABLE, table)
+def table_request(family: Family, table: int, protocol: int = 0) -> bytes:
+    """Payload of a request for the routes of one table, or those of one protocol there (before 4.20 for all)."""
+    return routes_request(family, protocol) + _u32(_RTA_TABLE, table)
 
 
 def _gateway(gateway: Address | None, family: Family) -> bytes:
@@ -181,6 +181,8 @@ def _gateway(gateway: Address | None, family: Family) -> bytes:
 
 
 def _hops(route: FibRoute, indexes: Mapping[str, int]) -> bytes:
+    if route.nexthop_id:
+        return _u32(_RTA_NH_ID, route.nexthop_id)
     if len(route.hops) == 1:
         hop = route.hops[0]
         return _gateway(hop.gateway, route.family) + _u32(_RTA_OIF, indexes[hop.interface])
@@ -202,13 +204,12 @@ def encode_route(route: FibRoute, indexes: Mapping[str, int], *, deleting: bool 
     scope = _SCOPE_UNIVERSE
     if deleting:
         scope = _SCOPE_NOWHERE
-    elif len(route.hops) == 1 and route.hops[0].gateway is None and route.kind is RouteKind.UNICAST:
+    elif len(route.hops) == 1 and not _has_gateway(route) and route.kind is RouteKind.UNICAST:
         scope = _SCOPE_LINK
     destination = route.destination
     kind = _ROUTE_TYPE[route.kind]
     family = ADDRESS_FAMILY[route.family]
-    single_gateway = len(route.hops) == 1 and route.hops[0].gateway is not None
-    flags = _ONLINK if single_gateway and not deleting else 0
+    flags = _ONLINK if _has_gateway(route) and not route.nexthop_id and not deleting else 0
     parts = [_ROUTE.pack(family, destination.prefixlen, 0, 0, 0, route.protocol, scope, kind, flags)]
     if destination.prefixlen:
         parts.append(attribute(_RTA_DST, destination.network_address.packed))
@@ -216,6 +217,11 @@ def encode_route(route: FibRoute, indexes: Mapping[str, int], *, deleting: bool 
     if route.preferred_source is not None:
         parts.append(attribute(_RTA_PREFSRC, route.preferred_source.packed))
     return b"".join(parts) + _hops(route, indexes)
+
+
+def _has_gateway(route: FibRoute) -> bool:
+    """Whether its only hop has one."""
+    return len(route.hops) == 1 and route.hops[0].gateway is not None
 
 
 def kernel_metric(route: FibRoute) -> int:
@@ -272,6 +278,7 @@ def decode_route(data: bytes, names: Mapping[int, str]) -> FibRoute | None:
         kind=route_kind,
         preferred_source=ip_address(held[_RTA_PREFSRC]) if _RTA_PREFSRC in held else None,
         protocol=protocol,
+        nexthop_id=_as_u32(held[_RTA_NH_ID]) if _RTA_NH_ID in held else 0,
     )
 
 
@@ -344,6 +351,7 @@ def address_text(address: Address | None) -> str:
 def describe_route(route: FibRoute) -> str:
     """A route in the words of `ip route`, for messages."""
     hops = " nexthop".join(f"{address_text(hop.gateway)} dev {hop.interface}" for hop in route.hops)
+    hops = f" nhid {route.nexthop_id}" if route.nexthop_id else hops
     kind = "" if route.kind is RouteKind.UNICAST else f"{route.kind.value} "
     return f"{kind}{route.destination}{hops} table {route.table} metric {route.metric} proto {route.protocol}"
 

@@ -122,15 +122,14 @@ class RouteNetlink:
         missing = next((hop.interface for hop in route.hops if hop.interface not in indexes), None)
         if missing is not None:
             raise SystemRefusedError(f"could not {what}: there is no link {missing}")
-        foreign = [other for other in self._with_key(route) if other.protocol != route.protocol] if replacing else []
-        if foreign:
-            raise SystemRefusedError(f"could not {what}: {_taken(foreign)}")
+        if replacing and any(other.protocol != route.protocol for other in self._with_key(route, {})):
+            raise SystemRefusedError(f"could not {what}: {self._taken(route)}")
         flags = NLM_F_CREATE | (NLM_F_REPLACE if replacing else NLM_F_EXCL)
         try:
             self._netlink.request(Request(_NEWROUTE, rt_codec.encode_route(route, indexes), flags))
         except NetlinkError as problem:
             if problem.number == errno.EEXIST:
-                raise SystemRefusedError(f"could not {what}: {_taken(self._with_key(route))}") from problem
+                raise SystemRefusedError(f"could not {what}: {self._taken(route)}") from problem
             with asking(what):
                 raise
 
@@ -141,11 +140,14 @@ class RouteNetlink:
             NotPermittedError: CAP_NET_ADMIN is missing.
             SystemRefusedError: any other refusal.
         """
-        # A deletion without a metric takes one with any metric, and one of a type that IPv6 does not compare.
+        # The kernel takes what fits: one with any metric where none is named, one with more hops than are named, and of
+        # another type for IPv6. So it is asked first; but for no more than the few that it could be.
         wanted = replace(route, metric=rt_codec.kernel_metric(route))
-        if wanted not in self._with_key(wanted):
+        indexes = self._indexes(wanted)
+        names = {index: name for name, index in indexes.items()}
+        if wanted not in self._with_key(wanted, names, wanted.protocol):
             return
-        request = Request(_DELROUTE, rt_codec.encode_route(wanted, self._indexes(wanted), deleting=True))
+        request = Request(_DELROUTE, rt_codec.encode_route(wanted, indexes, deleting=True))
         with asking(f"delete the route {rt_codec.describe_route(route)}"):
             self._delete(request)
 
@@ -204,13 +206,22 @@ class RouteNetlink:
             (found[name],) = rt_codec.link_names(payloads)
         return found
 
-    def _with_key(self, route: FibRoute) -> list[FibRoute]:
-        """The routes in the kernel with the key of `route`."""
-        names = self._names()
+    def _taken(self, route: FibRoute) -> str:
+        """That `route` can't be added, and for which other ones."""
+        others = self._with_key(route, self._names())
+        said = "; ".join(rt_codec.describe_route(other) for other in others)
+        return f"there is a route with the same destination and metric: {said}" if said else "there is such a route"
+
+    def _with_key(self, route: FibRoute, names: Mapping[int, str], protocol: int = 0) -> list[FibRoute]:
+        """The routes in the kernel with the key of `route`; with `protocol` perhaps only those with that number.
+
+        Links that `names` lacks have their number for a name.
+        """
         key = replace(route, metric=rt_codec.kernel_metric(route)).key
+        request = Request(_GETROUTE, rt_codec.table_request(route.family, route.table, protocol))
         with asking("read the routes"):
             try:
-                payloads = self._netlink.dump(Request(_GETROUTE, rt_codec.table_request(route.family, route.table)))
+                payloads = self._netlink.dump(request)
             except NetlinkError as problem:
                 # A table that nobody has put a route into does not exist.
                 if problem.number not in _GONE:
@@ -276,11 +287,6 @@ def _without(data: bytes, places: Iterable[slice]) -> bytes:
 
 def _as_rule(data: bytes, _names: Mapping[int, str]) -> FibRule | None:
     return rt_codec.decode_rule(data)
-
-
-def _taken(others: Sequence[FibRoute]) -> str:
-    said = "; ".join(rt_codec.describe_route(other) for other in others)
-    return f"there is a route with the same destination and metric: {said}" if said else "there is such a route"
 
 
 def _fits(named: FibRule, other: FibRule) -> bool:

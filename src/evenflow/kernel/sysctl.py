@@ -5,6 +5,7 @@ Names are written with slashes ("net/ipv4/conf/eth0.5/rp_filter"), because the n
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -30,8 +31,10 @@ def read(name: str) -> str | None:
             return b" ".join(os.read(descriptor, _LONGEST_BYTES).split()).decode("ascii")
         finally:
             os.close(descriptor)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except (FileNotFoundError, NotADirectoryError) as problem:
+        if Path(_ROOT, "net/ipv4").is_dir():
+            return None
+        raise SystemRefusedError(f"{_ROOT}/net/ipv4 is not there; /proc must be mounted, all of it") from problem
     except OSError as problem:
         raise SystemRefusedError(f"could not read the sysctl {name}: {problem.strerror}") from problem
 
@@ -54,7 +57,13 @@ def write(name: str, value: str) -> None:
     except PermissionError as problem:
         raise NotPermittedError(f"{what}: run it as root, e.g. with sudo") from problem
     except OSError as problem:
-        raise SystemRefusedError(f"{what}: {problem.strerror}") from problem
+        mend = ""
+        if problem.errno == errno.EROFS:
+            mend = (
+                "; /proc/sys can only be read here, as in most containers: run it outside, or have it mounted so that "
+                "it can be written; or set it from outside beforehand: what holds already is not written"
+            )
+        raise SystemRefusedError(f"{what}: {problem.strerror}{mend}") from problem
 
 
 def _path(name: str) -> str:

@@ -74,7 +74,8 @@ def play_article(
         scenario: how much of everything; None is the full size, a bit over half a minute.
 
     Raises:
-        LabError: the lab could not be built. (A step that can't be played has not held; it is in the report.)
+        LabError: the lab could not be built, or the page not be written. (A step that can't be played has not held; it is
+            in the report.)
         SystemRefusedError: a program of the system refused.
         Whatever `bring_up` and `take_down` raise.
         KeyboardInterrupt: Ctrl-C; by then everything is torn down.
@@ -85,7 +86,12 @@ def play_article(
             play(world, configuration, ARTICLE_STEPS, title=title, progress=progress, scenario=scenario)
         )
     if html is not None:
-        html.write_text(render_html(report), encoding="utf-8")
+        try:
+            html.write_text(render_html(report), encoding="utf-8")
+        except OSError as problem:
+            raise LabError(
+                f"all was played, but the report can't be written to {html}: {problem.strerror}"
+            ) from problem
     return report
 
 

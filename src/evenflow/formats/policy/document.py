@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from evenflow.formats.policy.positions import Path, Position
 
+#: What TOML guarantees, 64 bits, and all that anybody needs.
+_MOST = 2**63 - 1
+
 
 @dataclass(slots=True)
 class Document:
@@ -113,6 +116,10 @@ class Table:
     def whole_number(self, key: str, example: str) -> int | None:
         """The integer at `key`; None when there is none, or it is something else (a finding then)."""
         value = self.values.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MOST:
+            # Not shown: Python does not print numbers of thousands of digits, which TOML takes if they are hexadecimal.
+            self.refuse(key, f"{key} is larger than any number that is possible here; write a smaller one")
+            return None
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         self.wrong_type(key, f"a whole number: {example}", value)

@@ -31,8 +31,14 @@ LONGEST_UPLINK_NAME = 31
 #: iproute2's own names of tables; an uplink's name is the name of its table.
 _RESERVED_NAMES = frozenset({"main", "local", "default", "unspec", "no-mark"})
 
+#: So much of a value is shown to who wrote it.
+_SHOWN = 60
+
 _UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BANDWIDTH = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKMGT])", re.ASCII)
+_BANDWIDTH = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)([kKMGT])", re.ASCII)
+
+#: A million times the fastest line of today; whoever writes more has lost the point, or slept on a key.
+_MOST_BPS = 10**18
 _HOW_TO_WRITE_BANDWIDTH = 'write a number and k, M or G for bits per second, like "30M"'
 
 
@@ -40,10 +46,13 @@ def bandwidth(text: str) -> int | Refusal:
     """Bits per second from "30M", "2.5G", "512k" (powers of 1000)."""
     match = _BANDWIDTH.fullmatch(text)
     if match is None:
+        text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
         return Refusal(f'bandwidth "{text}" is not understood; {_HOW_TO_WRITE_BANDWIDTH}')
     exact = Fraction(match[1]) * _UNITS[match[2]]
     if exact <= 0:
         return Refusal(f'bandwidth "{text}" is nothing; {_HOW_TO_WRITE_BANDWIDTH}')
+    if exact > _MOST_BPS:
+        return Refusal(f'bandwidth "{text}" is more than any line has; {_HOW_TO_WRITE_BANDWIDTH}')
     if exact.denominator != 1:
         return Refusal(f'bandwidth "{text}" is not a whole number of bits per second; leave out some digits')
     return int(exact)

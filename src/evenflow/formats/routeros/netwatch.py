@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MENU = ("tool", "netwatch")
 
+#: Comparisons of routes in one file: more than any router's scripts make, and a second or two.
+_MOST_COMPARISONS = 300_000
+
 _LAST_DISTANCE = 254  # a route of distance 255 is never used
 
 
@@ -81,6 +84,7 @@ class _Netwatch:
         self._backups: list[_Switch] = []
         self._forward: dict[Item, list[int]] = {}
         self._behind: dict[Item, Item] = {}
+        self._comparisons_left = _MOST_COMPARISONS
         self._constants: dict[Item, int | None] = {}
 
     def read(self, entry: Item) -> None:
@@ -219,14 +223,16 @@ class _Netwatch:
         wanted = backup.down or 1
         distance = max(wanted, rival + 1)
         places = (wanted, distance, distance if backup.up is None else backup.up)
+        competing = others[_place(route)]
+        self._comparisons_left -= len(competing)
         moved_past = max(places) > min(places) and any(
             min(places) <= there <= max(places)
-            for other in others[_place(route)]
+            for other in (competing if self._comparisons_left >= 0 else ())
             if other is not route
             for there in self._distances(other, but=backup.watch)
         )
-        behind = backup.up is None or backup.up > rival
-        if not rival or not behind or distance > _LAST_DISTANCE or moved_past:
+        behind = rival and (backup.up is None or backup.up > rival)
+        if not behind or distance > _LAST_DISTANCE or moved_past or self._comparisons_left < 0:
             what = (
                 f"{backup.entry.origin.item} brings the route in line {route.origin.line} forward while its host is "
                 "lost, which can't be said here; give it a greater distance than the others, and leave it enabled"

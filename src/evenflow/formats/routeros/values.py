@@ -6,19 +6,12 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
-from evenflow.model.flow import DCCP, GRE, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, Family, family_of
+from evenflow.model.flow import Family, family_of
 from evenflow.model.matcher import AddressRange
+from evenflow.model.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address, InterfaceAddress, Network
-
-#: RouterOS's names of protocols.
-PROTOCOLS = {
-    "icmp": ICMP, "igmp": 2, "ggp": 3, "ip-encap": 4, "st": 5, "tcp": TCP, "egp": 8, "pup": 12, "udp": UDP, "hmp": 20,
-    "xns-idp": 22, "rdp": 27, "iso-tp4": 29, "dccp": DCCP, "xtp": 36, "ddp": 37, "idpr-cmtp": 38, "ipv6-encap": 41,
-    "rsvp": 46, "gre": GRE, "ipsec-esp": 50, "ipsec-ah": 51, "icmpv6": ICMPV6, "rspf": 73, "vmtp": 81, "ospf": 89,
-    "ipip": 94, "etherip": 97, "encap": 98, "pim": 103, "vrrp": 112, "l2tp": 115, "sctp": SCTP, "udp-lite": UDPLITE,
-}  # fmt: skip
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 _RATE = re.compile(r"([0-9]{1,12})([kMG]?)(?:bps)?")
