@@ -9,7 +9,8 @@ import socket
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, ip_interface
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,16 @@ from evenflow.kernel.conntrack import Conntrack
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace
 from evenflow.kernel.netlink import NetlinkSocket
-from evenflow.model.dataplane import AddRoute, AddRouteRule, FibHop, FibRoute, FibRule, NftTransaction, SetSysctl
+from evenflow.model.dataplane import (
+    AddRoute,
+    AddRouteRule,
+    DeleteRoute,
+    FibHop,
+    FibRoute,
+    FibRule,
+    NftTransaction,
+    SetSysctl,
+)
 from evenflow.model.flow import Family
 from evenflow.model.machine import LinkAddress
 from evenflow.model.nft import Counter, KeyType, NftChain, NftRule, NftSet, NftTable, SetElement
@@ -28,7 +38,10 @@ from evenflow.model.router import RouteKind
 from evenflow.model.transaction import AddChain, AddElements, AddRule, AddSet, AddTable, DeleteTable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from contract.worlds import LinuxWorld
+    from evenflow.kernel.netlink import Request
     from evenflow.model.machine import Machine
     from evenflow.model.transaction import NftOperation
 
@@ -65,6 +78,57 @@ def test_a_lost_carrier_shows_and_leaves_the_routes(linux: LinuxWorld) -> None:
     assert link is not None
     assert (link.up, link.carrier) == (True, False)
     assert linux.kernel.read_dataplane().routes == {route}
+
+
+@pytest.mark.parametrize("compatible", ["1", "0"])
+def test_a_route_to_a_nexthop_object_is_read_and_deleted_as_such(linux: LinuxWorld, compatible: str) -> None:
+    linux.add_link("wan1")
+    linux.add_address("wan1", "198.51.100.2/24")
+    linux.add_address("wan1", "2001:db8:1::2/64")
+    linux.kernel.execute(SetSysctl("net/ipv4/nexthop_compat_mode", compatible))
+    for number, gateway, destination in ((7, "198.51.100.1", "192.0.2.0/24"), (8, "2001:db8:1::1", "2001:db8:7::/48")):
+        linux.ip("nexthop", "add", "id", str(number), "via", gateway, "dev", "wan1")
+        linux.ip("route", "add", destination, "nhid", str(number), "table", "20001", "proto", "239", "metric", "5")
+    routes = linux.kernel.read_dataplane().routes
+    assert {(route.nexthop_id, str(route.destination)) for route in routes} == {
+        (7, "192.0.2.0/24"),
+        (8, "2001:db8:7::/48"),
+    }
+    for route in routes:
+        plain = replace(route, nexthop_id=0, hops=(FibHop("wan1", ip_address("198.51.100.1")),))
+        linux.kernel.execute(DeleteRoute(plain))
+        assert linux.kernel.read_dataplane().routes == routes
+    for route in routes:
+        linux.kernel.execute(DeleteRoute(route))
+        assert route not in linux.kernel.read_dataplane().routes
+        linux.kernel.execute(AddRoute(route))
+    assert linux.kernel.read_dataplane().routes == routes
+
+
+def test_the_work_of_a_deletion_does_not_grow_with_the_machine(
+    linux: LinuxWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of all links, or of everybody's routes, for each of the routes of many uplinks takes minutes."""
+    linux.add_link("wan1")
+    linux.add_address("wan1", "198.51.100.2/24")
+    gateway = FibHop("wan1", IPv4Address("198.51.100.1"))
+    routes = [FibRoute(Family.IPV4, 254, ip_network(f"192.0.2.{n}/32"), 1, (gateway,)) for n in range(9)]
+    linux.namespace.run(["ip", "-batch", "-"], stdin="".join(f"route add 10.0.{n}.0/24 dev wan1\n" for n in range(200)))
+    for route in routes:
+        linux.kernel.execute(AddRoute(route))
+    listed: list[int] = []
+    dump = NetlinkSocket.dump
+
+    def counting(self: NetlinkSocket, request: Request) -> Sequence[bytes]:
+        payloads = dump(self, request)
+        listed.append(len(payloads))
+        return payloads
+
+    monkeypatch.setattr(NetlinkSocket, "dump", counting)
+    for route in routes:
+        linux.kernel.execute(DeleteRoute(route))
+    assert listed == list(range(9, 0, -1))
+    assert not linux.kernel.read_dataplane().routes
 
 
 def test_addresses_with_a_peer(linux: LinuxWorld) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from contract.worlds import SYSCTLS
 from evenflow.core import saved
+from evenflow.core.plan import EMPTY, make_plan
 from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.model.dataplane import (
     AddRoute,
@@ -25,7 +27,7 @@ from evenflow.model.dataplane import (
 )
 from evenflow.model.flow import Family, family_of
 from evenflow.model.machine import LinkAddress
-from evenflow.model.nft import NftTable
+from evenflow.model.nft import NftTable, SetElement
 from evenflow.model.router import RouteKind
 from evenflow.model.transaction import AddElements, AddSet, AddTable
 
@@ -269,6 +271,12 @@ def test_the_machine_shows_links_addresses_and_foreign_routes_only(wans: World) 
     )  # fmt: skip
     assert {foreign, connected} <= set(machine.routes)
     assert ROUTES[0] not in machine.routes
+    rule = replace(RULES[0], protocol=4, priority=100)
+    wans.add_foreign_rule(rule)
+    wans.kernel.execute(AddRouteRule(RULES[1]))
+    found = wans.kernel.read_machine().rules
+    assert rule in found
+    assert RULES[1] not in found
     assert machine.link("nothing") is None
     wans.set_link("wan1", up=False)
     down = wans.kernel.read_machine().link("wan1")
@@ -286,6 +294,37 @@ def test_sysctls(world: World) -> None:
     with pytest.raises(NotSupportedError):
         world.kernel.execute(SetSysctl("net/not/there", "1"))
     assert world.kernel.read_dataplane().sysctls == {}
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        "net/ipv4/ip_forward=banana",
+        "net/ipv4/ip_forward=0",
+        "../../../../etc/x=1",
+        "net/ipv4/../../kernel/panic=1",
+        "net/ipv4/conf/../../../../kernel/panic=1",
+        "/etc/x=1",
+        "kernel/hostname=1",
+        "no value",
+        "",
+    ],
+)
+def test_what_somebody_else_writes_among_the_saved_sysctls_is_not_believed(world: World, stray: str) -> None:
+    """And shows as a difference, so that it is taken away."""
+    held = saved.to_set(saved.SAVED_SET, dict.fromkeys(SYSCTLS, "1"))
+    elements = (*held.elements, SetElement(struct.pack("=I", 0x99), comment=stray))
+    world.kernel.execute(NftTransaction((AddTable(), AddSet(held), AddElements(held.name, elements))))
+    read = world.kernel.read_dataplane()
+    assert read.saved == dict.fromkeys(SYSCTLS, "1")
+    assert read.table == NftTable(sets={held.name: replace(held, elements=frozenset(elements))})
+    desired = replace(read, table=NftTable())
+    for operation in make_plan(desired, read).operations:
+        world.kernel.execute(operation)
+    assert world.kernel.read_dataplane() == desired
+    for operation in make_plan(EMPTY, desired).operations:
+        world.kernel.execute(operation)
+    assert world.kernel.read_dataplane(SYSCTLS) == Dataplane(sysctls=dict.fromkeys(SYSCTLS, "1"))
 
 
 def test_saved_sysctls_are_no_part_of_the_table(world: World) -> None:

@@ -13,7 +13,7 @@ from evenflow.core.trace import Tracer
 from evenflow.model.dataplane import PACKET_MARK_SHIFT
 from evenflow.model.flow import ICMP, ICMPV6, TCP, UDP, UDPLITE, ConnectionState, Packet
 from evenflow.model.matcher import MarkKind
-from evenflow.model.router import DestinationNat, Redirect
+from evenflow.model.router import DestinationNat, Masquerade, NatRule, Redirect
 from evenflow.model.trace import Disposition, Trace
 
 if TYPE_CHECKING:
@@ -89,6 +89,12 @@ def confirmed(trace: Trace) -> bool:
     return trace.disposition in (Disposition.FORWARDED, Disposition.SENT, Disposition.DELIVERED)
 
 
+def _translated_by(trace: Trace, chain: str) -> object:
+    """The action of the NAT rule that a packet met, None if it met none."""
+    rules = (step.rule for step in trace.steps if step.matched)
+    return next((rule.action for rule in rules if isinstance(rule, NatRule) and rule.chain == chain), None)
+
+
 class Play:
     """One router and its packets."""
 
@@ -123,11 +129,11 @@ class Play:
             confirmed(trace)
             and trace.ways == 1
             and packet.state is not ConnectionState.INVALID
-            and not (self.changes_ports and any(step.stage == "dstnat" and step.matched for step in trace.steps))
+            and not (self.changes_ports and _translated_by(trace, "dstnat") is not None)
         )
         if not first.followed or trace.disposition is Disposition.DELIVERED:
             return first
-        masqueraded = any(s.stage == "srcnat" and s.matched and "masquerade" in s.what for s in trace.steps)
+        masqueraded = isinstance(_translated_by(trace, "srcnat"), Masquerade)
         again = replace(
             packet,
             connection_mark=trace.connection_mark,

@@ -141,7 +141,7 @@ def test_a_second_one_and_an_apply_are_refused(machine: Machine) -> None:
                         ("apply", str(machine.config)), ("down",)):  # fmt: skip
             done = machine.run(*command)
             assert done.returncode == 3
-            assert "another evenflow is at work" in done.stderr
+            assert "is at work on this machine" in done.stderr
             assert "Traceback" not in done.stderr
         assert machine.ruleset() == before
         assert machine.states() == {"isp1": "UP", "isp2": "UP"}

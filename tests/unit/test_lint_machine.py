@@ -9,8 +9,16 @@ import pytest
 
 from evenflow.core.lint import lint_machine
 from evenflow.core.lower import lower
+from evenflow.core.numbering import number_router
 from evenflow.formats.policy import parse
-from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute
+from evenflow.model.dataplane import (
+    MAIN_TABLE_NUMBER,
+    ROUTING_MARK_MASK,
+    TABLE_BASE,
+    FibHop,
+    FibRoute,
+    FibRule,
+)
 from evenflow.model.finding import Severity
 from evenflow.model.flow import Family
 from evenflow.model.machine import Link, LinkAddress, Machine
@@ -107,6 +115,26 @@ def test_a_gateway_on_the_network_of_another_interface_is_unreachable_too() -> N
     assert "198.51.100.1" not in message
 
 
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [
+        ("192.0.2.9", "the address of this machine on eth1"),
+        ("192.0.2.255", "the broadcast address of 192.0.2.0/24 on eth1"),
+    ],
+)
+def test_a_gateway_that_nobody_else_can_be(address: str, what: str) -> None:
+    ((code, line, message),) = told(router(POLICY.replace("192.0.2.1", address)), machine())
+    assert (code, line) == ("gateway-unreachable", 3)
+    assert message == f"uplink isp1: gateway {address} is {what}; give the address of the router at the other end"
+    alone = Router(routes=(route(at(address)),))
+    assert [code for code, _, _ in told(alone, machine())] == ["gateway-unreachable"]
+
+
+def test_both_addresses_of_the_smallest_network_are_hosts() -> None:
+    pair = LinkAddress("eth1", ip_interface("203.0.113.0/31"))
+    assert told(router(POLICY.replace("192.0.2.1", "203.0.113.1")), replace(machine(), addresses=(pair,))) == []
+
+
 def test_a_gateway_of_a_family_that_the_interface_lacks() -> None:
     ((code, _, message),) = told(router(POLICY.replace("192.0.2.1", "2001:db8::1")), machine())
     assert code == "gateway-unreachable"
@@ -169,3 +197,55 @@ def test_a_route_that_routeros_would_not_use_is_told(gateway: AddressGateway, sc
 def test_interfaces_that_nothing_uses_do_not_matter() -> None:
     unused = Interface("sfp-sfpplus1", addresses=(ip_interface("10.0.0.1/24"),))
     assert told(Router(interfaces=(unused,), routes=(route(InterfaceGateway("eth9")),)), machine()) == []
+
+
+def foreign(*routes: FibRoute, rules: tuple[FibRule, ...] = ()) -> list[tuple[str, str]]:
+    """What is told of routes and rules of others."""
+    found = lint_machine(router(), replace(machine(), routes=routes, rules=rules))
+    assert all(finding.severity is Severity.WARNING and finding.where.file == "p.toml" for finding in found)
+    return [(finding.code, finding.message) for finding in found]
+
+
+MARK = number_router(router()).routing_marks["isp1"]
+DEFAULT = FibRoute(Family.IPV4, TABLE_BASE + MARK, Family.IPV4.any_network, 0, (FibHop("eth9"),), protocol=4)
+
+
+def test_a_route_of_somebody_else_before_ours() -> None:
+    ((code, message),) = foreign(DEFAULT)
+    assert code == "foreign-route"
+    assert f"0.0.0.0/0 with metric 0 in table {DEFAULT.table} (isp1)" in message
+    assert f"`ip route del 0.0.0.0/0 metric 0 table {DEFAULT.table}`" in message
+    more_specific = replace(DEFAULT, destination=ip_network("10.0.0.0/8"), metric=9)
+    assert [code for code, _ in foreign(more_specific)] == ["foreign-route"]
+
+
+def test_routes_of_somebody_else_that_take_nothing_from_us() -> None:
+    assert foreign(replace(DEFAULT, metric=200), replace(DEFAULT, table=77), replace(DEFAULT, table=254)) == []
+
+
+RULE = FibRule(Family.IPV4, 100, 77, mark=MARK, mask=ROUTING_MARK_MASK, protocol=4)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [RULE, replace(RULE, mask=0xFFFF_FFFF), replace(RULE, mark=MARK & 1, mask=1), replace(RULE, family=Family.IPV6)],
+    ids=str,
+)
+def test_a_rule_of_somebody_else_for_our_marks(rule: FibRule) -> None:
+    ((code, message),) = foreign(rules=(rule,))
+    assert code == "foreign-rule"
+    assert f"priority 100, fwmark {rule.mark:#x}/{rule.mask:#x}, lookup 77" in message
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        replace(RULE, priority=32765),
+        replace(RULE, mark=0x80000, mask=0xFF0000),
+        replace(RULE, mark=0, mask=0),
+        replace(RULE, mark=0),
+    ],
+    ids=str,
+)
+def test_rules_of_somebody_else_that_take_nothing_from_us(rule: FibRule) -> None:
+    assert foreign(rules=(rule,)) == []

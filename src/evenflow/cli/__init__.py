@@ -176,8 +176,9 @@ def _carried_out(chosen: argparse.Namespace) -> int:
         return _fail(chosen, MISTAKE, problem)
     except EvenflowError as problem:
         return _fail(chosen, REFUSED, problem)
-    except KeyboardInterrupt:
-        complain("interrupted; nothing is left half done")
+    except KeyboardInterrupt as interruption:
+        left = getattr(interruption, "__notes__", ["nothing is left half done"])
+        complain(f"interrupted; {'; '.join(left)}")
         return INTERRUPTED
     except OSError as problem:
         return _fail(chosen, REFUSED, SystemRefusedError(f"the system refused: {problem}"))

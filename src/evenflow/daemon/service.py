@@ -27,7 +27,7 @@ from evenflow.kernel.events import EventKind, KernelEvents
 from evenflow.kernel.files import read_configuration
 from evenflow.kernel.hooks import HookRunner
 from evenflow.kernel.linux import LinuxKernel
-from evenflow.kernel.reconcile import only_one
+from evenflow.kernel.lock import only_one
 from evenflow.kernel.systemd import Notifier
 from evenflow.model.finding import Severity, has_errors
 from evenflow.model.health import HealthState, OnDown

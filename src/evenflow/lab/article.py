@@ -74,8 +74,8 @@ def play_article(
         scenario: how much of everything; None is the full size, a bit over half a minute.
 
     Raises:
-        LabError: the lab could not be built, or the page not be written. (A step that can't be played has not held; it is
-            in the report.)
+        LabError: the lab could not be built, or the page not be written. (A step that can't be played has not held; it
+            is in the report.)
         SystemRefusedError: a program of the system refused.
         Whatever `bring_up` and `take_down` raise.
         KeyboardInterrupt: Ctrl-C; by then everything is torn down.
