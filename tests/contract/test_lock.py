@@ -149,3 +149,14 @@ def test_never_two_at_once() -> None:
     here.close()
     assert entered[0] > 0
     assert twice[0] == 0
+
+
+def test_a_private_world_leaves_nothing_in_the_machines_run() -> None:
+    name = Path(f"/run/evenflow-test-{os.getpid()}")
+    program = (
+        "import pathlib, sys\nfrom evenflow.kernel.namespaces import enter_private\nenter_private()\n"
+        "made = pathlib.Path(sys.argv[1])\nmade.touch()\nprint(made.exists())"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(name)], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+    assert not name.exists()

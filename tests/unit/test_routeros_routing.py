@@ -93,14 +93,6 @@ def test_check_gateway(given: str, check: CheckGateway | None) -> None:
     assert route(f"gateway=192.0.2.1 check-gateway={given}").check_gateway is check
 
 
-@pytest.mark.parametrize("given", ["bfd", "bfd-multi-hop"])
-def test_a_check_that_is_not_done_here(given: str) -> None:
-    parsed = parse(f"/ip route add gateway=192.0.2.1 check-gateway={given}")
-    assert codes(parsed) == [("warning", "unsupported-check")]
-    assert parsed.router.routes[0].check_gateway is CheckGateway.BFD
-    assert parsed.router.watches == ()
-
-
 @pytest.mark.parametrize(
     ("given", "kind"),
     [

@@ -29,6 +29,7 @@ from evenflow.cli.telling import (
     print_json,
     tell,
 )
+from evenflow.cli.trace_options import add_options as add_trace_options
 from evenflow.errors import EvenflowError, InputError, LabError, SystemRefusedError
 from evenflow.model.finding import Finding
 
@@ -39,6 +40,7 @@ __all__ = ["DONE", "INTERRUPTED", "MISTAKE", "REFUSED", "UNTOLD", "USAGE", "main
 
 #: The module of each command, which has a function of the command's name.
 _KERNEL, _DAEMON, _LAB = "evenflow.cli.kernel", "evenflow.cli.daemon", "evenflow.cli.lab"
+_TRACE = "evenflow.cli.trace"
 
 #: Where the daemon listens unless told otherwise; the systemd unit makes the directory.
 _SOCKET = "/run/evenflow/control.sock"
@@ -47,6 +49,8 @@ _EPILOG = """\
 A configuration is a policy (.toml) or an unchanged RouterOS script (.rsc).
 Begin with:  evenflow lab                    see it work, in a world of its own
              evenflow check my.toml          is it right?
+             evenflow trace my.toml --in br0 --src 192.168.1.10 --dst 198.51.100.7
+                                             where will this connection go, and why?
              sudo evenflow plan my.toml      what would change here?
              sudo evenflow apply my.toml     change it; `sudo evenflow down` takes it back
 Exit status: 0 done, 1 a mistake in the configuration (or the lab did not hold), 2 wrong usage,
@@ -77,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
         if name != "check":
             command.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
+    add_trace_options(_command(commands, "trace", _TRACE, "one packet's way, step by step, and why"), _seed)
     _daemon_commands(commands, seed_help)
     _command(commands, "down", _KERNEL, "take all of evenflow's out of this kernel, and put its settings back")
     playing = _command(commands, "lab", _LAB, "play a router with clients, providers and servers in namespaces")

@@ -31,7 +31,7 @@ from evenflow.model.trace import Hashed, MarkChange, Step
 if TYPE_CHECKING:
     from evenflow.core.mangle import MangleRun, MangleStep
     from evenflow.core.matching import Sight, Surroundings
-    from evenflow.model.flow import Packet
+    from evenflow.model.flow import Address, Packet
     from evenflow.model.matcher import Classifier, Matcher
     from evenflow.model.router import MangleRule, NatRule
 
@@ -131,17 +131,11 @@ def found_instead(matcher: Matcher, sight: Sight, around: Surroundings) -> str:
     match matcher:
         case MarkMatch():
             return _mark(matcher, sight)
-        case InInterface():
-            return packet_side(sight.in_interface)
-        case OutInterface():
-            return packet_side(sight.out_interface)
-        case InInterfaceList():
+        case InInterface() | InInterfaceList():
             return packet_side(sight.in_interface) + _on_it(matcher)
-        case OutInterfaceList():
+        case OutInterface() | OutInterfaceList():
             return packet_side(sight.out_interface) + _on_it(matcher)
-        case AddressMatch():
-            return str(_end(packet, matcher.direction))
-        case AddressListMatch():
+        case AddressMatch() | AddressListMatch():
             return str(_end(packet, matcher.direction)) + _on_it(matcher)
         case AddressTypeMatch():
             return type_of(_end(packet, matcher.direction), around.machine).value
@@ -169,12 +163,14 @@ def _mark(matcher: MarkMatch, sight: Sight) -> str:
     return str(sight.mark(matcher.kind) or NO_MARK)
 
 
-def _on_it(matcher: InInterfaceList | OutInterfaceList | AddressListMatch) -> str:
-    """What a condition on a list that does not hold says of it."""
+def _on_it(matcher: Matcher) -> str:
+    """What a condition on a list that does not hold says of it; "" for a condition on no list."""
+    if not isinstance(matcher, InInterfaceList | OutInterfaceList | AddressListMatch):
+        return ""
     return ", which is on it" if matcher.negated else ", which is not on it"
 
 
-def _end(packet: Packet, direction: Direction) -> object:
+def _end(packet: Packet, direction: Direction) -> Address:
     return packet.source if direction is Direction.SOURCE else packet.destination
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from evenflow.core.compile import compile_router
 from evenflow.core.compile.mangle import SPREAD_PREFIX
-from evenflow.core.failover import owners_now
+from evenflow.core.failover import RETURNING, Standing, owners_now
 from evenflow.core.pcc import classify
 from evenflow.model.flow import Packet
 from evenflow.model.router import SpreadAction
@@ -14,8 +16,9 @@ from evenflow.model.router import SpreadAction
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from evenflow.core.failover import Standing
+    from evenflow.model.dataplane import Dataplane
     from evenflow.model.flow import Address
+    from evenflow.model.machine import Machine
     from evenflow.model.nft import NftTable
     from evenflow.model.router import Router
 
@@ -58,6 +61,18 @@ def away_in(table: NftTable | None, full: NftTable | None) -> frozenset[int]:
         if name.startswith(SPREAD_PREFIX) and name in table.sets
         for element in wanted.elements - table.sets[name].elements
     )
+
+
+def standing_in(present: Dataplane, router: Router, machine: Machine, seed: int) -> Standing:
+    """How the watches stand in a kernel, with the buckets of those returning that others still keep."""
+    plain = Standing.from_kernel(present.standing)
+    names = {watch.name for watch in router.watches}
+    returning = {name for name, words in present.standing.items() if RETURNING in words.split()} & names
+    if not returning:
+        return plain
+    full = compile_router(router, machine, seed, plain)
+    buckets = away_in(present.table, full.dataplane.table if full.dataplane else None)
+    return replace(plain, away=dict.fromkeys(sorted(returning), buckets))
 
 
 def still_away(buckets: Collection[int], elapsed_s: float, whole_s: float) -> frozenset[int]:

@@ -147,7 +147,7 @@ class Fib:
         return Decision(tuple(tried))
 
     def _matching(self, question: Question) -> Iterator[FibRule]:
-        return (rule for rule in self.of_family(question.destination) if matches(rule, question))
+        return (rule for rule in self.of_family(question.destination) if not missed(rule, question))
 
     def of_family(self, destination: Address) -> Iterator[FibRule]:
         """The rules that are asked for a destination, whether or not they match, in order."""
@@ -180,11 +180,6 @@ class Fib:
         if interface in self.no_carrier and interface in self.uplink_interfaces:
             return Hurdle.NO_CARRIER
         return None
-
-
-def matches(rule: FibRule, question: Question) -> bool:
-    """Whether a rule of the right family is to be asked."""
-    return missed(rule, question) == ""
 
 
 def missed(rule: FibRule, question: Question) -> str:

@@ -13,6 +13,8 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import LOOPBACK, type_of
+from evenflow.core.explain import mangle_steps, nat_step
+from evenflow.core.explain_routing import RoutingExplainer
 from evenflow.core.lookup import Decision, Fib, Question, Refusal
 from evenflow.core.mangle import Ending, chains_of, run_chain
 from evenflow.core.matching import Sight, Surroundings, holds
@@ -20,16 +22,15 @@ from evenflow.core.numbering import Numbers, number_router
 from evenflow.core.own_address import masquerading, redirecting
 from evenflow.core.routing import resolve
 from evenflow.core.settings import NO_FILTER, STRICT, reverse_path
-from evenflow.model.dataplane import MAIN_TABLE_NUMBER, PACKET_MARK_SHIFT, FibHop
+from evenflow.model.dataplane import PACKET_MARK_SHIFT, FibHop
 from evenflow.model.flow import ConnectionState, Family
 from evenflow.model.matcher import AddressType, MarkKind
-from evenflow.model.router import MAIN_TABLE, DestinationNat, Masquerade, Redirect, SourceNat
+from evenflow.model.router import DestinationNat, Masquerade, Redirect, SourceNat
 from evenflow.model.trace import Disposition, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evenflow.core.mangle import MangleRun
     from evenflow.model.flow import Address, Packet
     from evenflow.model.machine import Machine
     from evenflow.model.router import MangleRule, NatRule, Router
@@ -43,6 +44,9 @@ _REFUSED = {
 
 #: States in which NAT rules are asked: of a connection that connection tracking has not seen before.
 _BEGINNING = (ConnectionState.NEW, ConnectionState.RELATED)
+
+#: What is said of the translation that a connection's first packet got.
+OF_THE_CONNECTION = "as the connection's first packet"
 
 #: Groups that every Linux router is in: all hosts and all routers (RFC 1112, 4; RFC 4291, 2.7.1).
 _JOINED = frozenset(map(ip_address, ("224.0.0.1", "ff01::1", "ff02::1", "ff01::2", "ff02::2", "ff05::2")))
@@ -60,19 +64,33 @@ class Tracer:
         """
         numbers = number_router(router)
         routing = resolve(router, machine, numbers)
+        fib = Fib.of(machine, routing.routes, routing.rules, routing.uplink_interfaces)
         self._parts = _Parts(
             router,
             machine,
             Surroundings(router, machine, seed),
             numbers,
-            Fib.of(machine, routing.routes, routing.rules, routing.uplink_interfaces),
+            fib,
             {family: chains_of(router.mangle, family) for family in Family},
             sysctls or {},
+            RoutingExplainer(router, machine, numbers, fib),
         )
 
     def trace(self, packet: Packet, choice: int = 0) -> Trace:
         """One packet's way. Where the kernel chooses among n next hops of a route, number `choice` % n is taken."""
         return _Way(self._parts, packet, choice).go()
+
+    def own_source(self, destination: Address) -> Address | None:
+        """The source that the kernel gives to the router's own packets to a destination; None when there is no way."""
+        parts = self._parts
+        if type_of(destination, parts.machine) is AddressType.LOCAL:
+            return destination
+        decision = parts.fib.decide(Question(destination, in_interface=LOOPBACK))
+        route = decision.tried[-1].route if decision.hop is not None else None
+        if decision.hop is None or route is None:
+            return None
+        chosen = masquerading(parts.machine, decision.hop.interface, destination, decision.hop.gateway)
+        return route.preferred_source or chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,7 @@ class _Parts:
     fib: Fib
     chains: Mapping[Family, Mapping[str, tuple[MangleRule, ...]]]
     sysctls: Mapping[str, str]
+    explainer: RoutingExplainer
 
 
 class _Way:
@@ -97,6 +116,7 @@ class _Way:
         self._choice = choice
         self._ways = 1
         self._dnat: Address | None = None
+        self._dnat_port: int | None = None
         self._steps: list[Step] = []
         self._sight = Sight(
             packet.in_interface or "",
@@ -208,7 +228,7 @@ class _Way:
     def _mangle(self, chain: str) -> bool:
         """Run a chain; False when it drops the packet."""
         run = run_chain(self._parts.chains[self._packet.family], chain, self._sight, self._parts.around)
-        self._steps.extend(_mangle_steps(run))
+        self._steps.extend(mangle_steps(run, self._sight, self._parts.around))
         self._sight = run.sight
         return run.ending is not Ending.DROPPED
 
@@ -270,22 +290,9 @@ class _Way:
             self._choice,
         )
         decision = self._parts.fib.decide(question)
-        for tried in decision.tried:
-            table = self._table_name(tried.rule.table) if tried.rule.table else tried.rule.kind.value
-            what = f"rule {tried.rule.priority}: table {table}"
-            taken = tried.hop is not None or tried.refusal is not None
-            route = f"{tried.route.destination} distance {tried.route.metric}" if tried.route else "no usable route"
-            if tried.ways > 1:
-                route += f"; the kernel chooses one of {tried.ways} next hops by a hash of its own, this is one of them"
-            self._ways = max(self._ways, tried.ways)
-            self._steps.append(Step("routing", what, taken, route))
+        self._steps.extend(self._parts.explainer.steps(decision, question))
+        self._ways = max(self._ways, *(tried.ways for tried in decision.tried), 1)
         return decision
-
-    def _table_name(self, number: int) -> str:
-        if number == MAIN_TABLE_NUMBER:
-            return MAIN_TABLE
-        names = {self._parts.numbers.table(name): name for name in self._parts.numbers.routing_marks}
-        return names.get(number, str(number))
 
     def _nat_rule(self, chain: str) -> NatRule | None:
         """The first rule of a NAT chain that matches; only a connection's first packet asks."""
@@ -294,9 +301,10 @@ class _Way:
         for rule in self._parts.router.nat:
             if rule.chain != chain or self._packet.family not in rule.families:
                 continue
-            matched = all(holds(matcher, self._sight, self._parts.around) for matcher in rule.matchers)
-            self._steps.append(Step(chain, type(rule.action).__name__.lower(), matched, origin=rule.origin))
-            if matched:
+            around = self._parts.around
+            failed = next((m for m in rule.matchers if not holds(m, self._sight, around)), None)
+            self._steps.append(nat_step(rule, failed, self._sight, around))
+            if failed is None:
                 return rule
         return None
 
@@ -316,8 +324,10 @@ class _Way:
                 port = ports[0] if ports and packet.has_ports else packet.destination_port
                 packet = replace(packet, destination=own or packet.destination, destination_port=port)
             case _ if packet.translated_destination is not None:
+                self._steps.append(Step("dstnat", OF_THE_CONNECTION, matched=True))
                 packet = replace(packet, destination=packet.translated_destination)
         self._dnat = packet.destination if packet.destination != self._packet.destination else None
+        self._dnat_port = packet.destination_port if packet.destination_port != self._packet.destination_port else None
         self._packet = packet
         self._sight = replace(self._sight, packet=packet)
 
@@ -333,6 +343,8 @@ class _Way:
             case Masquerade():
                 return masquerading(self._parts.machine, hop.interface, self._packet.destination, hop.gateway)
             case _:
+                if self._packet.translated_source is not None:
+                    self._steps.append(Step("srcnat", OF_THE_CONNECTION, matched=True))
                 return self._packet.translated_source
 
     # --- ends ----------------------------------------------------------------------------------------------------
@@ -352,24 +364,12 @@ class _Way:
             sight.connection_mark,
             sight.routing_mark,
             sight.packet_mark,
-            self._table_name(decision.tried[-1].rule.table) if decision else None,
+            self._parts.explainer.table_name(decision.tried[-1].rule.table) if decision else None,
             hop.gateway if hop else None,
             hop.interface if hop else None,
             snat,
             tuple(self._steps),
             self._dnat,
+            self._dnat_port,
             self._ways,
         )
-
-
-def _mangle_steps(run: MangleRun) -> list[Step]:
-    return [
-        Step(
-            step.rule.chain,
-            step.rule.origin.item or type(step.rule.action).__name__,
-            step.failed is None,
-            "" if step.failed is None else f"{type(step.failed).__name__} does not match",
-            step.rule.origin,
-        )
-        for step in run.steps
-    ]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from evenflow.core.compile import compile_router, seed_of
-from evenflow.core.failback import away_in, moved, spreads
-from evenflow.core.failover import RETURNING, Standing, owners_now
+from evenflow.core.failback import moved, spreads, standing_in
+from evenflow.core.failover import owners_now
 from evenflow.core.numbering import number_router
 from evenflow.core.plan import in_force, make_plan
 from evenflow.errors import InputError, SystemRefusedError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from evenflow.core.compile import Compiled
+    from evenflow.core.failover import Standing
     from evenflow.kernel.conntrack import Conntrack
     from evenflow.kernel.linux import Kernel
     from evenflow.model.dataplane import Dataplane, Operation
@@ -79,7 +80,8 @@ class Balancer:
         present = kernel.read_dataplane(())
         known = seed if seed is not None else seed_of(present)
         self.seed = known if known is not None else secrets.randbits(32)
-        self.standing = self._standing_in(present)
+        # As the last evenflow left them: buckets that were still away stay so.
+        self.standing = standing_in(present, router, self.machine, self.seed)
         self._compiled: tuple[Router, Machine, Standing, Compiled] | None = None
         self._desired: Dataplane | None = None
         self._in_force = self.standing
@@ -166,17 +168,6 @@ class Balancer:
         return dict(number_router(self.router).connection_marks)
 
     # --- inside ------------------------------------------------------------------------------------------------
-
-    def _standing_in(self, present: Dataplane) -> Standing:
-        """How the watches stood when the last evenflow ended: buckets that were still away stay so."""
-        plain = Standing.from_kernel(present.standing)
-        returning = {name for name, words in present.standing.items() if RETURNING in words.split()}
-        names = {watch.name for watch in self.router.watches}
-        if returning & names:
-            full = compile_router(self.router, self.machine, self.seed, plain)
-            buckets = away_in(present.table, full.dataplane.table if full.dataplane else None)
-            plain = replace(plain, away=dict.fromkeys(sorted(returning & names), buckets))
-        return plain
 
     def _compile(self) -> Compiled:
         """The desired state; compiled again only when something that it depends on is another."""

@@ -33,6 +33,9 @@ _WAITING_EVENTS: Final = 256
 #: Somebody who connects and says nothing, or does not read the answer, is cut off after this.
 _PATIENCE_S: Final = 30.0
 
+#: How long somebody who said too much is listened to, until he has read the answer.
+_HEARING_S: Final = 1.0
+
 #: Connections at the same time: more are not people.
 _CLIENTS: Final = 64
 
@@ -138,6 +141,7 @@ class ControlServer:
                 return
             except asyncio.LimitOverrunError:
                 await _answer(writer, _refusal(f"a request has at most {LINE_BYTES} bytes"))
+                await _hear_out(reader)
                 return
             try:
                 request = _parse(line)
@@ -205,6 +209,14 @@ async def _write_events(writer: asyncio.StreamWriter, waiting: asyncio.Queue[dic
             await _answer(writer, await waiting.get())
     except OSError:
         writer.transport.abort()
+
+
+async def _hear_out(reader: asyncio.StreamReader) -> None:
+    """Take what still comes, for a moment: to close upon unread data would take the answer away, too."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_HEARING_S):
+            while await reader.read(LINE_BYTES):
+                pass
 
 
 async def _answer(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from evenflow.model.finding import Finding, Origin, error, has_errors
 from evenflow.model.policy import Hooks
 
 if TYPE_CHECKING:
+    from evenflow.model.policy import Policy
     from evenflow.model.router import Router
 
 
@@ -22,12 +23,13 @@ _NOBODY = Hooks()
 class Loaded:
     """A configuration as it was read: the router, None where it can't be told, and what there is to say.
 
-    `hooks` are those that a policy tells of events; a script has none.
+    `hooks` are those that a policy tells of events; a script has none. `policy` is what the router was lowered from.
     """
 
     router: Router | None
     findings: tuple[Finding, ...]
     hooks: Hooks = _NOBODY
+    policy: Policy | None = None
 
 
 def parse(content: bytes, file: str) -> Loaded:
@@ -52,7 +54,7 @@ def _policy(content: bytes, file: str) -> Loaded:
     parsed = policy.parse(text, file)
     if parsed.policy is None:
         return Loaded(None, parsed.findings)
-    return Loaded(lower(parsed.policy), parsed.findings, parsed.policy.hooks)
+    return Loaded(lower(parsed.policy), parsed.findings, parsed.policy.hooks, parsed.policy)
 
 
 def _script(content: bytes, file: str) -> Loaded:

@@ -12,7 +12,16 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from evenflow.kernel.netlink import NETLINK_NETFILTER, NetlinkError, NetlinkSocket, Request, asking, attribute, by_kind
+from evenflow.kernel.netlink import (
+    NETLINK_NETFILTER,
+    NetlinkError,
+    NetlinkSocket,
+    Request,
+    asking,
+    attribute,
+    by_kind,
+    nested,
+)
 from evenflow.model.flow import Family
 
 if TYPE_CHECKING:
@@ -113,6 +122,25 @@ class Conntrack:
             if entry and entry.mark & mask == mark:
                 yield entry
 
+    def find(self, protocol: int, ends: Direction) -> Entry | None:
+        """The entry that a packet with these ends belongs to, in either direction; None when there is none.
+
+        Asks the kernel's table for one tuple. Not for protocols whose tuple has more than addresses and ports (ICMP).
+
+        Raises:
+            NotPermittedError: CAP_NET_ADMIN is missing.
+            NotSupportedError: this kernel has no ctnetlink.
+            SystemRefusedError: any other refusal.
+        """
+        with asking("look for a tracked connection"):
+            try:
+                replies = self._netlink.request(_of_tuple(protocol, ends))
+            except NetlinkError as problem:
+                if problem.number != errno.ENOENT:
+                    raise
+                return None
+        return _decode(replies[0]) if replies else None
+
     def count(self) -> int:
         """How many entries there are.
 
@@ -171,6 +199,18 @@ class Conntrack:
 
 def _message(kind: int, which: bytes = b"") -> Request:
     return Request(_SUBSYS_CTNETLINK << 8 | kind, struct.pack("!BBH", socket.AF_UNSPEC, 0, 0) + which)
+
+
+def _of_tuple(protocol: int, ends: Direction) -> Request:
+    """A request for the entry that has these ends in its original or its reply direction."""
+    four = ends.source.version == 4
+    addresses = nested(
+        1, attribute(1 if four else 3, ends.source.packed), attribute(2 if four else 4, ends.destination.packed)
+    )
+    ports = (attribute(2, struct.pack("!H", ends.source_port)), attribute(3, struct.pack("!H", ends.destination_port)))
+    header = struct.pack("!BBH", socket.AF_INET if four else socket.AF_INET6, 0, 0)
+    original = nested(_TUPLE_ORIGINAL, addresses, nested(2, attribute(1, bytes([protocol])), *ports))
+    return Request(_SUBSYS_CTNETLINK << 8 | _GET, header + original)
 
 
 def _by_mark(mark: int, mask: int) -> bytes:

@@ -22,10 +22,13 @@ CLONE_NEWNS: Final = 0x0002_0000
 CLONE_NEWUSER: Final = 0x1000_0000
 CLONE_NEWNET: Final = 0x4000_0000
 
+_MS_REC: Final = 0x4000
+_MS_PRIVATE: Final = 0x4_0000
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _call(function: str, *arguments: int) -> None:
+def _call(function: str, *arguments: object) -> None:
     """Call a C function that answers 0 or sets errno."""
     if getattr(_libc, function)(*arguments) != 0:
         number = ctypes.get_errno()
@@ -46,6 +49,7 @@ def enter_private() -> None:
     except PermissionError:
         pass
     else:
+        _hide_run()
         _set_loopback_up()
         return
     try:
@@ -59,7 +63,19 @@ def enter_private() -> None:
             "sysctl kernel.unprivileged_userns_clone=1 (Debian), "
             "sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
         ) from problem
+    _hide_run()
     _set_loopback_up()
+
+
+def _hide_run() -> None:
+    """An empty /run: what runs in here (daemons with their locks) leaves no file on the machine.
+
+    Where even root may not mount, as in many containers, it stays as it is.
+    """
+    with contextlib.suppress(OSError):
+        # First this: else the second would show outside as well.
+        _call("mount", b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None)
+        _call("mount", b"tmpfs", b"/run", b"tmpfs", ctypes.c_ulong(0), b"mode=755")
 
 
 def _set_loopback_up() -> None:

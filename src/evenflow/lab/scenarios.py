@@ -88,14 +88,15 @@ async def _silent(drill: Drill, fault: Callable[[World, LabUplink], None], what:
     await _heals(drill, victim)
 
 
-async def _heals(drill: Drill, victim: LabUplink) -> None:
+async def _heals(drill: Drill, victim: LabUplink, window_s: float = 0) -> None:
+    """`window_s`: a loss by a limit ends only when its window is good again."""
     healed_s = drill.did(f"{victim.name} works again")
     faults.heal(drill.world, victim)
-    await _comes_back(drill, victim, healed_s)
+    await _comes_back(drill, victim, healed_s, window_s)
 
 
-async def _comes_back(drill: Drill, victim: LabUplink, since_s: float) -> None:
-    limit_s = drill.settings.hold_s + _RETURN_S
+async def _comes_back(drill: Drill, victim: LabUplink, since_s: float, window_s: float = 0) -> None:
+    limit_s = drill.settings.hold_s + window_s + _RETURN_S
     await drill.claim_state(victim.name, "UP", since_s, limit_s)
     await drill.claim_back(victim, since_s, limit_s + _OPEN_S)
     drill.claim_untouched(drill.other)
@@ -112,7 +113,7 @@ async def _loss(drill: Drill) -> None:
     await asyncio.sleep(2.5)  # the scenario's own length: in it a line that lies must not come back
     returns = drill.daemon.told("state", broken_s, uplink=victim.name, before="RISING", after="UP")
     drill.claim(f"{victim.name} stays away", await drill.daemon.state(victim.name), held=not returns)
-    await _heals(drill, victim)
+    await _heals(drill, victim, window_s=10)
 
 
 async def _latency(drill: Drill) -> None:
@@ -126,7 +127,7 @@ async def _latency(drill: Drill) -> None:
         drill.claim("for its latency", reason, held="ms" in reason)
         drill.claim("which was before", f"{before['rtt_ms']:.2f} ms", held=before["rtt_ms"] < 4)
         await drill.claim_moved(victim, noticed_s or broken_s, _OPEN_S)
-    await _heals(drill, victim)
+    await _heals(drill, victim, window_s=2)
 
 
 async def _all(drill: Drill) -> None:

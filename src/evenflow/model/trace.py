@@ -120,7 +120,7 @@ class Trace:
         gateway: next hop, None when everything is on the link itself, or nothing was taken.
         out_interface: where it leaves, None when it does not.
         snat: source address after NAT, None when it is not changed (or only the kernel can tell).
-        dnat: destination after NAT, None when it is not changed.
+        dnat, dnat_port: destination after NAT, None when it is not changed.
         ways: among how many next hops the kernel chooses by a hash that only it knows; this is the way by one of them.
     """
 
@@ -134,4 +134,5 @@ class Trace:
     snat: Address | None
     steps: tuple[Step, ...]
     dnat: Address | None = None
+    dnat_port: int | None = None
     ways: int = 1

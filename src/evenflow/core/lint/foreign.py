@@ -62,7 +62,7 @@ def _takes(rule: FibRule, own: FibRule) -> bool:
 
 
 def _of_route(route: FibRoute, name: str) -> str:
-    where = f"table {route.table} ({name})"
+    where = f"table {route.table} ({name.removeprefix('*')})"  # the star of the probes' tables is none of a person's
     ip = "ip" if route.family is Family.IPV4 else "ip -6"
     delete = f"{ip} route del {route.destination} metric {route.metric} table {route.table}"
     return (

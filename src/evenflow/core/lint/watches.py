@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from evenflow.core.health import time_to_notice_s, time_to_return_s
@@ -21,7 +23,7 @@ from evenflow.model.router import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenflow.model.flow import Address, Family
+    from evenflow.model.flow import Address, Family, Network
     from evenflow.model.health import ProbeTarget, Watch
     from evenflow.model.router import Gateway, Route, Router
 
@@ -31,13 +33,14 @@ MOST_AT_ONCE = 20
 
 def watch_findings(router: Router) -> Iterator[Finding]:
     """For each watch how soon a loss is noticed, and what is wrong with it."""
-    gateways = _gateways_watched(router)
+    ways = _Ways(router)
+    gateways = _gateways_watched(router, ways)
     for watch in router.watches:
         yield _detection_time(watch)
         yield from _settings(watch)
         yield from _families(watch)
         yield from _next_hop_only(watch, gateways.get(watch.name, frozenset()))
-        yield from _follows_failover(watch, router)
+        yield from _follows_failover(watch, ways)
     yield from _tiers_without_weight(router)
     yield from _checks_without_address(router)
 
@@ -114,37 +117,57 @@ def _families_of(gateway: Gateway) -> tuple[Family, ...]:
     return (family_of(gateway.address),) if isinstance(gateway, AddressGateway) else BOTH_FAMILIES
 
 
-def _gateways_watched(router: Router) -> dict[str, frozenset[Address]]:
+class _Ways:
+    """The routes of main, found by what they lead to."""
+
+    def __init__(self, router: Router) -> None:
+        self._specific: dict[Network, list[Route]] = {}
+        self._defaults: Counter[int] = Counter()
+        self._decided: Counter[tuple[str, int]] = Counter()
+        for route in router.routes:
+            if route.table != MAIN_TABLE or route.kind is not RouteKind.UNICAST:
+                continue
+            if route.destination.prefixlen > 0:
+                self._specific.setdefault(route.destination, []).append(route)
+                continue
+            version = route.destination.version
+            self._defaults[version] += 1
+            self._decided.update((name, version) for name in set(route.watches))
+        self._lengths = sorted({(network.version, network.prefixlen) for network in self._specific}, reverse=True)
+
+    def to(self, address: Address) -> list[Route]:
+        """The routes to an address that are more specific than a default; the most specific ones alone."""
+        for version, length in self._lengths:
+            if version == address.version:
+                found = self._specific.get(ip_network((address, length), strict=False))
+                if found:
+                    return found
+        return []
+
+    def some_defaults_hang_on(self, name: str, version: int) -> bool:
+        """Whether a watch decides on some default routes of a family, and on others it does not."""
+        return 0 < self._decided[name, version] < self._defaults[version]
+
+
+def _gateways_watched(router: Router, ways: _Ways) -> dict[str, frozenset[Address]]:
     """For each watch the addresses of the gateways whose routes hang on it."""
     found: dict[str, set[Address]] = {}
     for watch in router.watches:
         found[watch.name] = {g.address for g in watch.gateways if isinstance(g, AddressGateway)}
     pairs = {pair for route in router.routes for pair in zip(route.gateways, route.gateway_watches, strict=False)}
     for gateway, name in pairs:
-        if name in found and isinstance(gateway, AddressGateway) and not _recursive(gateway, router):
+        if name in found and isinstance(gateway, AddressGateway) and not _recursive(gateway, ways):
             found[name].add(gateway.address)
     return {name: frozenset(addresses) for name, addresses in found.items()}
 
 
-def _recursive(gateway: AddressGateway, router: Router) -> bool:
+def _recursive(gateway: AddressGateway, ways: _Ways) -> bool:
     """Whether a gateway is reached through another one: then it is a host beyond the next hop."""
     return gateway.interface is None and any(
         isinstance(other, AddressGateway | LearnedGateway)
-        for route in _ways_to(gateway.address, router)
+        for route in ways.to(gateway.address)
         for other in route.gateways
     )
-
-
-def _ways_to(address: Address, router: Router) -> list[Route]:
-    """The routes of main to an address that are more specific than a default, the most specific ones alone."""
-    found = [
-        route
-        for route in router.routes
-        if route.table == MAIN_TABLE and route.kind is RouteKind.UNICAST and route.destination.prefixlen > 0
-        if route.destination.version == address.version and address in route.destination
-    ]
-    longest = max((route.destination.prefixlen for route in found), default=0)
-    return [route for route in found if route.destination.prefixlen == longest]
 
 
 def _next_hop_only(watch: Watch, gateways: frozenset[Address]) -> Iterator[Finding]:
@@ -161,16 +184,12 @@ def _is_next_hop(target: ProbeTarget, gateways: frozenset[Address]) -> bool:
     return target.address is None or target.address in gateways
 
 
-def _follows_failover(watch: Watch, router: Router) -> Iterator[Finding]:
+def _follows_failover(watch: Watch, ways: _Ways) -> Iterator[Finding]:
     """A host that is reached by the routes that hang on it: once they are gone, it answers by the others."""
-    if watch.interface is not None or not watch.targets or watch.targets[0].address is None:
+    address = watch.targets[0].address if watch.targets else None
+    if watch.interface is not None or address is None or ways.to(address):
         return
-    address = watch.targets[0].address
-    if _ways_to(address, router):
-        return
-    defaults = [r for r in router.routes if r.table == MAIN_TABLE and r.destination.prefixlen == 0]
-    by = [r for r in defaults if r.destination.version == address.version]
-    if any(watch.name in r.watches for r in by) and any(watch.name not in r.watches for r in by):
+    if ways.some_defaults_hang_on(watch.name, address.version):
         yield warning(
             "probe-follows-failover",
             watch.origin,

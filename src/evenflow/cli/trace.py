@@ -1,0 +1,218 @@
+"""`trace`: one packet's way, step by step."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from evenflow.cli.telling import DONE, print_json
+from evenflow.cli.trace_scene import scene_of
+from evenflow.core.following import is_kept, next_packet, reply_to, uplink_of
+from evenflow.core.numbering import number_router
+from evenflow.core.trace import Tracer
+from evenflow.core.uplinks import uplinks
+from evenflow.errors import InputError
+from evenflow.formats.rule_words import NO_MARK
+from evenflow.formats.trace import Told, to_json
+from evenflow.model.finding import Finding, Origin, error
+from evenflow.model.flow import ICMP, ICMPV6, PORT_PROTOCOLS, ConnectionState, Packet
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from evenflow.cli.trace_scene import Scene
+    from evenflow.model.flow import Address
+    from evenflow.model.trace import Trace
+
+#: Ports of a connection whose ports nobody has said: a client's first free one (RFC 6335, 6), and HTTPS.
+_SOURCE_PORT, _DESTINATION_PORT = 49152, 443
+
+#: Columns of output that goes to no terminal.
+_WIDTH = 110
+
+
+def trace(arguments: argparse.Namespace) -> int:
+    """`evenflow trace`: what happens to a packet, and why."""
+    findings = tuple(_contradictions(arguments))
+    if findings:
+        raise InputError(findings)
+    told = ask(arguments)
+    if arguments.json:
+        print_json(to_json(told))
+    else:
+        _draw(told, every=arguments.every)
+    return DONE
+
+
+def ask(arguments: argparse.Namespace) -> Told:
+    """The answer to what the arguments ask.
+
+    Raises:
+        InputError: the configuration or the question has a mistake.
+        SystemRefusedError: the kernel could not be read.
+    """
+    scene = scene_of(arguments)
+    findings = tuple(_unknown_names(arguments, scene))
+    if findings:
+        raise InputError(findings)
+    tracer = Tracer(scene.router, scene.machine, scene.seed, scene.sysctls)
+    question = _question(arguments, scene, tracer)
+    traced = tracer.trace(question.packet)
+    told = _told(scene, question.packet, traced, question.notes)
+    if not arguments.reply:
+        return told
+    if not is_kept(traced):
+        raise InputError(
+            [error("no-reply", Origin("--reply"), f"nobody answers: the packet itself is {traced.disposition.value}")]
+        )
+    answer = reply_to(question.packet, traced)
+    return replace(_told(scene, answer, tracer.trace(answer), question.notes), first=told)
+
+
+def _told(scene: Scene, packet: Packet, traced: Trace, notes: tuple[str, ...]) -> Told:
+    uplink = uplink_of(traced, uplinks(scene.router))
+    return Told(scene.router, packet, traced, uplink, scene.seed, (*scene.notes, *notes), scene.made_up)
+
+
+# --- what can't be ---------------------------------------------------------------------------------------------------
+
+
+def _contradictions(arguments: argparse.Namespace) -> Iterator[Finding]:
+    """What the options say against each other."""
+    source, destination, protocol = arguments.src, arguments.dst, arguments.proto
+    if source is not None and source.version != destination.version:
+        yield _wrong("--dst", f"{destination} is IPv{destination.version}, and --src {source} is IPv{source.version}")
+    if source is None and not arguments.local:
+        yield _wrong("--src", "is missing: who sends the packet? Only for --local it can be left out")
+    if protocol == (ICMP if destination.version == 6 else ICMPV6):
+        other = "icmpv6" if destination.version == 6 else "icmp"
+        yield _wrong("--proto", f"{destination} is IPv{destination.version}, whose protocol is {other}")
+    ports = [name for name in ("sport", "dport") if getattr(arguments, name) is not None]
+    if ports and protocol not in PORT_PROTOCOLS:
+        yield _wrong(f"--{ports[0]}", "only tcp, udp, udp-lite, sctp and dccp have ports")
+    if arguments.mark is not None and arguments.state not in (None, "established", "related"):
+        yield _wrong("--mark", f"a packet that is {arguments.state} has no mark yet; leave --state out")
+    if arguments.reply and (arguments.mark is not None or arguments.state not in (None, "new")):
+        yield _wrong("--reply", "follows the answer to a connection's first packet; leave --mark and --state out")
+    if arguments.reply and arguments.fragment:
+        yield _wrong("--reply", "the answer to a fragment is none; leave --fragment out")
+    if arguments.live and arguments.machine == "supposed":
+        yield _wrong("--live", "asks this machine; leave --machine out")
+
+
+def _unknown_names(arguments: argparse.Namespace, scene: Scene) -> Iterator[Finding]:
+    name = arguments.in_interface
+    if name is not None:
+        link = scene.machine.link(name)
+        names = sorted(other.name for other in scene.machine.links)
+        if link is None:
+            yield _wrong("--in", f"there is no interface {name}; {_others(name, names)}", "unknown-interface")
+        elif link.master is not None:
+            yield _wrong(
+                "--in", f"{name} is a port of {link.master}, so packets come in by {link.master}", "bridge-port"
+            )
+    if arguments.mark not in (None, NO_MARK):
+        marks = sorted(number_router(scene.router).connection_marks)
+        if arguments.mark not in marks:
+            others = _others(arguments.mark, marks)
+            yield _wrong("--mark", f"no rule knows a connection mark {arguments.mark}; {others}", "unknown-mark")
+
+
+def _others(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
+
+
+def _wrong(option: str, message: str, code: str = "wrong-question") -> Finding:
+    return error(code, Origin(option), message)
+
+
+# --- the packet ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The packet that is asked for, and what was taken for granted of it."""
+
+    packet: Packet
+    notes: tuple[str, ...] = ()
+
+
+def _question(arguments: argparse.Namespace, scene: Scene, tracer: Tracer) -> _Question:
+    notes = []
+    ported = arguments.proto in PORT_PROTOCOLS
+    source_port, destination_port = arguments.sport or 0, arguments.dport or 0
+    if ported and arguments.dport is None:
+        destination_port = _DESTINATION_PORT
+        notes.append(f"--dport is left out: {_DESTINATION_PORT} is used")
+    if ported and arguments.sport is None:
+        source_port = _SOURCE_PORT
+        notes.append(f"--sport is left out: {_SOURCE_PORT} is used; from another port it may fall into another stream")
+    packet = Packet(
+        _source(arguments, tracer),
+        arguments.dst,
+        arguments.proto,
+        source_port,
+        destination_port,
+        arguments.in_interface,
+        later_fragment=arguments.fragment,
+    )
+    if arguments.fragment:
+        notes.append("RouterOS is asked; on Linux fragments are put together before any rule sees them")
+    if arguments.live and arguments.state is None and arguments.mark is None:
+        from evenflow.cli.trace_live import as_tracked
+
+        tracked = as_tracked(packet, scene)
+        if tracked is not None:
+            return _Question(tracked.packet, (*notes, tracked.note))
+    if arguments.mark is None:
+        state = ConnectionState(arguments.state or "new")
+        return _Question(replace(packet, state=state, known=state is ConnectionState.ESTABLISHED), tuple(notes))
+    return _of_connection(arguments, packet, tracer, notes)
+
+
+def _of_connection(arguments: argparse.Namespace, packet: Packet, tracer: Tracer, notes: list[str]) -> _Question:
+    """A later packet of a connection with a mark; its addresses were translated as they would be now."""
+    mark = None if arguments.mark == NO_MARK else arguments.mark
+    marked = replace(packet, connection_mark=mark)
+    first = tracer.trace(marked)
+    notes.append("NAT of the connection is taken to be what it would be for a first packet with this mark")
+    later = next_packet(marked, replace(first, connection_mark=mark))
+    return _Question(replace(later, state=ConnectionState(arguments.state or "established")), tuple(notes))
+
+
+def _source(arguments: argparse.Namespace, tracer: Tracer) -> Address:
+    if arguments.src is not None:
+        source: Address = arguments.src
+        return source
+    chosen = tracer.own_source(arguments.dst)
+    if chosen is None:
+        raise InputError([_wrong("--src", f"is left out, and no route to {arguments.dst} tells which address is used")])
+    return chosen
+
+
+# --- for people ------------------------------------------------------------------------------------------------------
+
+
+def _draw(told: Told, *, every: bool) -> None:
+    from evenflow.formats.trace_picture import picture
+
+    if sys.stdout.isatty():
+        from evenflow.cli.trace_screen import show
+
+        show(told, every=every)
+        return
+    from shutil import get_terminal_size
+
+    from evenflow.formats.drawing import broken, plain
+
+    width = get_terminal_size((_WIDTH, 0)).columns
+    for note in told.notes:
+        print(f"note: {note}")
+    for one in (told.first, told) if told.first is not None else (told,):
+        for line in picture(one, every=every):
+            for row in broken(line, width):
+                print(plain(row))
