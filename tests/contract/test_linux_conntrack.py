@@ -146,3 +146,22 @@ def test_a_hundred_thousand_of_one_mark_go_and_all_others_stay(table: Table) -> 
     assert next(table.conntrack.entries(1, 0xFFFF), None) is None
     assert table.conntrack.count() == 20_000
     assert all(entry.mark == 0x10002 for entry in table.conntrack.entries())
+
+
+def test_one_entry_is_found_by_its_ends_in_either_direction(table: Table) -> None:
+    table.add("192.0.2.1", "198.51.100.7", (40000, 53), 5)
+    table.add("192.0.2.1", "198.51.100.7", (40000, 53), 6, TCP)
+    table.add("2001:db8::1", "2001:db8::2", (40000, 443), 7, TCP)
+    one, other = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.7")
+    there, back = Direction(one, other, 40000, 53), Direction(other, one, 53, 40000)
+    for ends in (there, back):
+        udp, tcp = table.conntrack.find(UDP, ends), table.conntrack.find(TCP, ends)
+        assert udp is not None
+        assert tcp is not None
+        assert (udp.mark, udp.original, tcp.mark, tcp.original) == (5, there, 6, there)
+    six = Direction(IPv6Address("2001:db8::2"), IPv6Address("2001:db8::1"), 443, 40000)
+    found = table.conntrack.find(TCP, six)
+    assert found is not None
+    assert (found.mark, found.reply) == (7, six)
+    assert table.conntrack.find(UDP, six) is None
+    assert table.conntrack.find(UDP, there._replace(source_port=40001)) is None

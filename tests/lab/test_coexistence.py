@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evenflow import cli
-from evenflow.core.compile import seed_of
+from evenflow.core.seed import seed_of
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace
 

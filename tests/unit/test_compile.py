@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from differential.worlds import MACHINE
-from evenflow.core.compile import compile_router, seed_of
+from evenflow.core.compile import compile_router
 from evenflow.core.compile.names import fitting, rule_comment, safe_name
 from evenflow.core.compile.runs import run_at
+from evenflow.core.seed import seed_of
 from evenflow.model.flow import Family
 from evenflow.model.matcher import (
     AddressType,

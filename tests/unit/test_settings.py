@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evenflow.core.lower import lower
-from evenflow.core.settings import LOOSE, NO_FILTER, STRICT, in_force, reverse_path, writes
+from evenflow.core.reverse_path import LOOSE, NO_FILTER, STRICT, reverse_path
+from evenflow.core.settings import in_force, writes
 from evenflow.kernel.fake import FakeKernel
 from evenflow.kernel.reconcile import carry_out, look_ahead, look_at_down
 from evenflow.model.dataplane import (

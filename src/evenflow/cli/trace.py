@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from evenflow.cli.telling import DONE, print_json
@@ -12,7 +12,6 @@ from evenflow.cli.trace_scene import scene_of
 from evenflow.core.following import is_kept, next_packet, reply_to, uplink_of
 from evenflow.core.numbering import number_router
 from evenflow.core.trace import Tracer
-from evenflow.core.uplinks import uplinks
 from evenflow.errors import InputError
 from evenflow.formats.rule_words import NO_MARK
 from evenflow.formats.trace import Told, to_json
@@ -39,7 +38,7 @@ def trace(arguments: argparse.Namespace) -> int:
     findings = tuple(_contradictions(arguments))
     if findings:
         raise InputError(findings)
-    told = ask(arguments)
+    told = answer(arguments, scene_of(arguments))
     if arguments.json:
         print_json(to_json(told))
     else:
@@ -47,14 +46,13 @@ def trace(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def ask(arguments: argparse.Namespace) -> Told:
-    """The answer to what the arguments ask.
+def answer(arguments: argparse.Namespace, scene: Scene) -> Told:
+    """What becomes of the packet that the arguments ask for.
 
     Raises:
-        InputError: the configuration or the question has a mistake.
-        SystemRefusedError: the kernel could not be read.
+        InputError: the question has a mistake.
+        SystemRefusedError: connection tracking could not be asked.
     """
-    scene = scene_of(arguments)
     findings = tuple(_unknown_names(arguments, scene))
     if findings:
         raise InputError(findings)
@@ -68,12 +66,12 @@ def ask(arguments: argparse.Namespace) -> Told:
         raise InputError(
             [error("no-reply", Origin("--reply"), f"nobody answers: the packet itself is {traced.disposition.value}")]
         )
-    answer = reply_to(question.packet, traced)
-    return replace(_told(scene, answer, tracer.trace(answer), question.notes), first=told)
+    reply = reply_to(question.packet, traced)
+    return replace(_told(scene, reply, tracer.trace(reply), question.notes), first=told)
 
 
 def _told(scene: Scene, packet: Packet, traced: Trace, notes: tuple[str, ...]) -> Told:
-    uplink = uplink_of(traced, uplinks(scene.router))
+    uplink = uplink_of(traced, scene.uplinks)
     return Told(scene.router, packet, traced, uplink, scene.seed, (*scene.notes, *notes), scene.made_up)
 
 
@@ -122,6 +120,8 @@ def _unknown_names(arguments: argparse.Namespace, scene: Scene) -> Iterator[Find
 
 
 def _others(name: str, names: list[str]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(name, names, n=1)
     return f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
 
@@ -171,15 +171,16 @@ def _question(arguments: argparse.Namespace, scene: Scene, tracer: Tracer) -> _Q
     if arguments.mark is None:
         state = ConnectionState(arguments.state or "new")
         return _Question(replace(packet, state=state, known=state is ConnectionState.ESTABLISHED), tuple(notes))
-    return _of_connection(arguments, packet, tracer, notes)
+    return _of_connection(arguments, packet, scene, notes)
 
 
-def _of_connection(arguments: argparse.Namespace, packet: Packet, tracer: Tracer, notes: list[str]) -> _Question:
-    """A later packet of a connection with a mark; its addresses were translated as they would be now."""
+def _of_connection(arguments: argparse.Namespace, packet: Packet, scene: Scene, notes: list[str]) -> _Question:
+    """A later packet of a connection with a mark, which began before whatever is supposed."""
     mark = None if arguments.mark == NO_MARK else arguments.mark
     marked = replace(packet, connection_mark=mark)
+    tracer = Tracer(scene.before.router, scene.before.machine, scene.seed, scene.sysctls)
     first = tracer.trace(marked)
-    notes.append("NAT of the connection is taken to be what it would be for a first packet with this mark")
+    notes.append("NAT of the connection is taken to be what a first packet with this mark gets")
     later = next_packet(marked, replace(first, connection_mark=mark))
     return _Question(replace(later, state=ConnectionState(arguments.state or "established")), tuple(notes))
 
@@ -200,19 +201,19 @@ def _source(arguments: argparse.Namespace, tracer: Tracer) -> Address:
 def _draw(told: Told, *, every: bool) -> None:
     from evenflow.formats.trace_picture import picture
 
-    if sys.stdout.isatty():
+    simple = "utf" not in (sys.stdout.encoding or "").lower()
+    if sys.stdout.isatty() and not simple:
         from evenflow.cli.trace_screen import show
 
         show(told, every=every)
         return
-    from shutil import get_terminal_size
+    from evenflow.formats.drawing import ascii_only, broken, plain
 
-    from evenflow.formats.drawing import broken, plain
-
-    width = get_terminal_size((_WIDTH, 0)).columns
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) else _WIDTH
     for note in told.notes:
         print(f"note: {note}")
     for one in (told.first, told) if told.first is not None else (told,):
         for line in picture(one, every=every):
             for row in broken(line, width):
-                print(plain(row))
+                print(ascii_only(plain(row)) if simple else plain(row))

@@ -6,26 +6,37 @@ import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.cli.telling import load, open_kernel
+from evenflow.cli.telling import open_kernel
 from evenflow.core.failover import AS_USUAL, stand
-from evenflow.core.lint.machine import interfaces_used
-from evenflow.core.settings import LOOSE, STRICT, reverse_path
+from evenflow.core.interfaces import interfaces_used
+from evenflow.core.limits import limit_findings
+from evenflow.core.reverse_path import LOOSE, REVERSE_PATH_OF_ALL, STRICT, reverse_path, reverse_path_of
 from evenflow.core.supposed import Arrival, supposed_machine
 from evenflow.core.uplinks import uplinks
 from evenflow.core.what_if import WhatIf, reweigh, suppose
 from evenflow.errors import InputError, SystemRefusedError
-from evenflow.model.finding import Finding, Origin, error, has_errors
+from evenflow.kernel.files import read_configuration
+from evenflow.model.finding import Finding, Origin, Severity, error
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
     from evenflow.core.failover import Standing
+    from evenflow.core.uplinks import RouterUplink
     from evenflow.kernel.linux import LinuxKernel
     from evenflow.model.dataplane import Dataplane
     from evenflow.model.flow import Address
     from evenflow.model.machine import Machine
     from evenflow.model.router import Router
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What held before anything was supposed: older connections began then."""
+
+    router: Router
+    machine: Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +46,17 @@ class Scene:
     Attributes:
         router: as its watches stand.
         sysctls: as they hold there.
+        uplinks: of the configuration.
         notes: what was taken for granted, in words.
         made_up: addresses that were supposed and mean nothing.
     """
 
     router: Router
     machine: Machine
+    before: Before
     seed: int
     sysctls: Mapping[str, str]
+    uplinks: tuple[RouterUplink, ...]
     notes: tuple[str, ...] = ()
     made_up: frozenset[Address] = frozenset()
 
@@ -69,7 +83,8 @@ def scene_of(arguments: argparse.Namespace) -> Scene:
     router = _router(arguments)
     place = _live(router) if arguments.live else _place(router, arguments)
     what_if = WhatIf(tuple(arguments.down), tuple(arguments.drained), tuple(arguments.no_carrier))
-    outcome = suppose(router, place.machine, what_if, place.standing)
+    known = uplinks(router)
+    outcome = suppose(router, known, place.machine, what_if, place.standing)
     if outcome.findings:
         raise InputError(outcome.findings)
     notes, seed = list(place.notes), arguments.seed
@@ -77,17 +92,29 @@ def scene_of(arguments: argparse.Namespace) -> Scene:
         notes.append("no seed is in force here, so 0 is used: with another, connections fall into other streams")
     seed = next((one for one in (seed, place.seed) if one is not None), 0)
     standing = outcome.standing
-    for word, names in (("down", standing.down), ("drained", standing.drained)):
+    for word, names in (("lost", what_if.down), ("drained", what_if.drained), ("without carrier", what_if.no_carrier)):
         if names:
-            notes.append(f"{word}: {', '.join(sorted(names))}")
-    return Scene(stand(router, standing), outcome.machine, seed, place.sysctls, tuple(notes), place.made_up)
+            notes.append(f"supposed to be {word}: {', '.join(names)}")
+    return Scene(
+        stand(router, standing),
+        outcome.machine,
+        Before(stand(router, place.standing), place.machine),
+        seed,
+        place.sysctls,
+        known,
+        tuple(notes),
+        place.made_up,
+    )
 
 
 def _router(arguments: argparse.Namespace) -> Router:
     """The router of the configuration, with the weights that are asked for."""
-    loaded = load(arguments.config)
-    if loaded.router is None or has_errors(loaded.findings):
-        raise InputError([finding for finding in loaded.findings if has_errors([finding])])
+    loaded = read_configuration(arguments.config, look_over=False)
+    errors = [finding for finding in loaded.findings if finding.severity is Severity.ERROR]
+    if loaded.router is not None and not errors:
+        errors = list(limit_findings(loaded.router))
+    if loaded.router is None or errors:
+        raise InputError(errors)
     if not arguments.set_weight:
         return loaded.router
     if loaded.policy is None:
@@ -126,12 +153,15 @@ def _place(router: Router, arguments: argparse.Namespace) -> _Place:
 def _made_up(router: Router, arguments: argparse.Namespace) -> _Place:
     arrival = Arrival(arguments.in_interface, arguments.src, arguments.dst)
     supposed = supposed_machine(router, arrival)
-    notes = ("the machine is supposed from the file: every link is there and up", *supposed.remarks)
+    notes = (
+        "the machine is supposed from the file: every link is there and up, if not told otherwise",
+        *supposed.remarks,
+    )
     return _Place(supposed.machine, {}, notes=notes, made_up=supposed.made_up)
 
 
 def _seed_in_force(kernel: LinuxKernel) -> int | None:
-    from evenflow.core.compile import seed_of
+    from evenflow.core.seed import seed_of
 
     try:
         return seed_of(kernel.read_dataplane(()))
@@ -143,11 +173,11 @@ def _sysctls(machine: Machine, router: Router) -> dict[str, str]:
     """What the reverse-path filter of each link is once evenflow is in force: strict becomes loose on uplinks."""
     from evenflow.kernel import sysctl
 
-    names = [f"net/ipv4/conf/{name}/rp_filter" for name in ("all", *(link.name for link in machine.links))]
+    names = [REVERSE_PATH_OF_ALL, *(reverse_path_of(link.name) for link in machine.links)]
     found = {name: value for name in names if (value := sysctl.read(name)) is not None}
     for uplink in uplinks(router):
         if uplink.interface is not None and reverse_path(found, uplink.interface) == STRICT:
-            found[f"net/ipv4/conf/{uplink.interface}/rp_filter"] = str(LOOSE)
+            found[reverse_path_of(uplink.interface)] = str(LOOSE)
     return found
 
 
@@ -155,8 +185,8 @@ def _sysctls(machine: Machine, router: Router) -> dict[str, str]:
 
 
 def _live(router: Router) -> _Place:
-    from evenflow.core.compile import seed_of
     from evenflow.core.failback import standing_in
+    from evenflow.core.seed import seed_of
 
     with open_kernel() as kernel:
         machine, present = kernel.read_machine(), kernel.read_dataplane(())

@@ -20,7 +20,7 @@ _STYLES = {
     "no": "red",
     "mark": "bold cyan",
     "place": "blue",
-    "quiet": "bright_black",
+    "quiet": "dim",
 }
 
 
@@ -28,7 +28,7 @@ def show(told: Told, *, every: bool) -> None:
     """Draw it as wide as the terminal is."""
     console = Console(highlight=False)
     for note in told.notes:
-        console.print(f"note: {note}", style="bright_black", markup=False)
+        console.print(f"note: {note}", style="dim", markup=False)
     for one in (told.first, told) if told.first is not None else (told,):
         for line in picture(one, every=every):
             for row in broken(line, console.width):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import type_of
 from evenflow.core.matching import Unknown
-from evenflow.core.pcc import jhash, key_of, scale
+from evenflow.core.pcc import key_of, scale
 from evenflow.model.matcher import (
     AddressListMatch,
     AddressMatch,
@@ -116,9 +116,8 @@ def _hash(
     modulus = around.modulus(classifier)
     if modulus % denominator:
         return None  # a remainder that no value has: it takes no part in the hash
-    key = key_of(packet, classifier)
-    value = jhash(key, around.seed)
-    return Hashed(classifier, key, value, modulus, scale(value, modulus), denominator, owners)
+    value = around.hash_of(packet, classifier)
+    return Hashed(classifier, key_of(packet, classifier), value, modulus, scale(value, modulus), denominator, owners)
 
 
 # --- what the packet had instead -----------------------------------------------------------------------------------

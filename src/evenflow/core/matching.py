@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from evenflow.core.addresses import contains, type_of
-from evenflow.core.pcc import classify, moduli
+from evenflow.core.pcc import jhash, key_of, moduli, scale
 from evenflow.model.flow import ConnectionState
 from evenflow.model.machine import Machine
 from evenflow.model.matcher import (
@@ -110,10 +110,12 @@ class Surroundings:
         object.__setattr__(self, "_interface_lists", lists)
         object.__setattr__(self, "_address_lists", ranges)
         object.__setattr__(self, "_moduli", moduli(self.router))
+        object.__setattr__(self, "_hashes", _Hashes(self.seed))
 
     _interface_lists: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
     _address_lists: Mapping[str, tuple[AddressRange, ...]] = field(init=False, repr=False, compare=False)
     _moduli: Mapping[Classifier, int] = field(init=False, repr=False, compare=False)
+    _hashes: _Hashes = field(init=False, repr=False, compare=False)
 
     def in_list(self, list_name: str, interface: str) -> bool:
         """Whether an interface is on an interface list; one that was never defined has no members."""
@@ -133,9 +135,30 @@ class Surroundings:
         """What the hash over these fields is scaled to."""
         return self._moduli.get(classifier, 1)
 
+    def hash_of(self, packet: Packet, classifier: Classifier) -> int:
+        """The packet's hash under a classifier, 32 bits."""
+        return self._hashes.of(packet, classifier)
+
     def bucket(self, packet: Packet, classifier: Classifier) -> int:
         """The packet's value under a classifier."""
-        return classify(packet, classifier, self.modulus(classifier), self.seed)
+        return scale(self.hash_of(packet, classifier), self.modulus(classifier))
+
+
+class _Hashes:
+    """The hashes of the packet that was asked for last: each rule of a group asks for the same one."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._packet: Packet | None = None
+        self._known: dict[Classifier, int] = {}
+
+    def of(self, packet: Packet, classifier: Classifier) -> int:
+        if packet is not self._packet:
+            self._packet, self._known = packet, {}
+        value = self._known.get(classifier)
+        if value is None:
+            value = self._known[classifier] = jhash(key_of(packet, classifier), self._seed)
+        return value
 
 
 def holds(matcher: Matcher, sight: Sight, around: Surroundings) -> bool | None:

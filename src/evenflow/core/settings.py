@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evenflow.core.reverse_path import REVERSE_PATH_OF_ALL, STRICT, reverse_path, reverse_path_of
 from evenflow.core.saved import tampered
 from evenflow.model.dataplane import AS_IT_IS, MAIN_TABLE_NUMBER, TWO_FOR_ONE, Dataplane, SetSysctl
 from evenflow.model.flow import Family
@@ -26,10 +27,6 @@ FORWARDING = {Family.IPV4: "net/ipv4/ip_forward", Family.IPV6: "net/ipv6/conf/al
 _DEVICES = {Family.IPV4: "net/ipv4/conf/", Family.IPV6: "net/ipv6/conf/"}
 _REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 _LINKDOWN = "ignore_routes_with_linkdown"
-_REVERSE_PATH_OF_ALL = "net/ipv4/conf/all/rp_filter"
-
-#: Values of rp_filter (Linux, ip-sysctl): no filter; only by the best way back; by any way back.
-NO_FILTER, STRICT, LOOSE = 0, 1, 2
 
 #: RTPROT_RA: routes that the kernel has from router advertisements.
 _ADVERTISED = 9
@@ -45,8 +42,8 @@ def wishes(router: Router, routing: Routing, machine: Machine) -> dict[str, str]
         return {}
     found: dict[str, str] = {}
     for interface in sorted(routing.uplink_interfaces):
-        found[_reverse_path_of(interface)] = TWO_FOR_ONE
-        found[_REVERSE_PATH_OF_ALL] = AS_IT_IS
+        found[reverse_path_of(interface)] = TWO_FOR_ONE
+        found[REVERSE_PATH_OF_ALL] = AS_IT_IS
         found |= {f"{devices}{interface}/{_LINKDOWN}": "1" for devices in _DEVICES.values()}
     if not router.forwards:
         return found
@@ -69,10 +66,6 @@ def _advertised(machine: Machine) -> set[str]:
     }
 
 
-def _reverse_path_of(interface: str) -> str:
-    return f"net/ipv4/conf/{interface}/rp_filter"
-
-
 def _advertisements_of(interface: str) -> str:
     return f"net/ipv6/conf/{interface}/accept_ra"
 
@@ -88,12 +81,6 @@ def _is_reverse_path(name: str) -> bool:
 
 def _is_advertisements(name: str) -> bool:
     return name.endswith("/accept_ra")
-
-
-def reverse_path(sysctls: Mapping[str, str], interface: str) -> int:
-    """The reverse-path filter of an interface: the kernel takes the larger of its own value and that of all."""
-    names = (_REVERSE_PATH_OF_ALL, _reverse_path_of(interface))
-    return max(int(sysctls.get(name) or NO_FILTER) for name in names)
 
 
 def to_be_read(wished: Collection[str], machine: Machine, saved: Collection[str]) -> set[str]:

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import LOOPBACK
-from evenflow.core.lint.machine import interfaces_used
+from evenflow.core.interfaces import interfaces_used
 from evenflow.core.uplinks import interface_of
 from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute
 from evenflow.model.flow import Family, family_of

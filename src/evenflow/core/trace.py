@@ -20,8 +20,8 @@ from evenflow.core.mangle import Ending, chains_of, run_chain
 from evenflow.core.matching import Sight, Surroundings, holds
 from evenflow.core.numbering import Numbers, number_router
 from evenflow.core.own_address import masquerading, redirecting
+from evenflow.core.reverse_path import NO_FILTER, STRICT, reverse_path
 from evenflow.core.routing import resolve
-from evenflow.core.settings import NO_FILTER, STRICT, reverse_path
 from evenflow.model.dataplane import PACKET_MARK_SHIFT, FibHop
 from evenflow.model.flow import ConnectionState, Family
 from evenflow.model.matcher import AddressType, MarkKind

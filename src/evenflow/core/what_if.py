@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from evenflow.core.failover import Standing
-from evenflow.core.uplinks import uplinks
 from evenflow.model.finding import Origin, error
 from evenflow.model.router import SpreadAction
 
@@ -46,9 +44,10 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
 
 
-def suppose(router: Router, machine: Machine, what_if: WhatIf, standing: Standing) -> Outcome:
-    """Begin with what holds, and let what is supposed happen to it."""
-    known = uplinks(router)
+def suppose(
+    router: Router, known: Sequence[RouterUplink], machine: Machine, what_if: WhatIf, standing: Standing
+) -> Outcome:
+    """Begin with what holds, and let what is supposed happen to it; `known` are the uplinks of the router."""
     findings: list[Finding] = []
     down, drained = set(standing.down), set(standing.drained)
     for option, names in (
@@ -124,6 +123,8 @@ def _unknown(option: str, name: str, known: Iterable[RouterUplink]) -> Finding:
 
 
 def _no_uplink(name: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - asked for where something is misspelt only
+
     close = get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"there is no uplink {name}, only {', '.join(names) or 'none at all'}{hint}"

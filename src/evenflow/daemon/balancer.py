@@ -11,11 +11,12 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from evenflow.core.compile import compile_router, seed_of
+from evenflow.core.compile import compile_router
 from evenflow.core.failback import moved, spreads, standing_in
 from evenflow.core.failover import owners_now
 from evenflow.core.numbering import number_router
 from evenflow.core.plan import in_force, make_plan
+from evenflow.core.seed import seed_of
 from evenflow.errors import InputError, SystemRefusedError
 from evenflow.kernel.reconcile import carry_out, look_ahead
 from evenflow.model.dataplane import CONNECTION_MARK_MASK

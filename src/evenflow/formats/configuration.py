@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.core.lint import lint
-from evenflow.core.lower import lower
-from evenflow.formats import policy, routeros
 from evenflow.model.finding import Finding, Origin, error, has_errors
 from evenflow.model.policy import Hooks
 
@@ -34,14 +31,21 @@ class Loaded:
 
 def parse(content: bytes, file: str) -> Loaded:
     """Read the content of `file` (whose suffix tells what it is) and look it over."""
-    read = {"toml": _policy, "rsc": _script}.get(file.rpartition(".")[2])
-    if read is None:
-        message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
-        return Loaded(None, (error("unknown-suffix", Origin(file), message),))
+    from evenflow.core.lint import lint
+
     loaded = read(content, file)
     if loaded.router is None or has_errors(loaded.findings):
         return loaded
     return replace(loaded, findings=(*loaded.findings, *lint(loaded.router)))
+
+
+def read(content: bytes, file: str) -> Loaded:
+    """Read the content of `file`; of findings only those of reading it, without a look at what it means together."""
+    reader = {"toml": _policy, "rsc": _script}.get(file.rpartition(".")[2])
+    if reader is None:
+        message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
+        return Loaded(None, (error("unknown-suffix", Origin(file), message),))
+    return reader(content, file)
 
 
 def _policy(content: bytes, file: str) -> Loaded:
@@ -51,6 +55,9 @@ def _policy(content: bytes, file: str) -> Loaded:
         line = content[: problem.start].count(b"\n") + 1
         message = "a policy is UTF-8 text, and this byte is not; save it as UTF-8"
         return Loaded(None, (error("not-utf8", Origin(file, line), message),))
+    from evenflow.core.lower import lower
+    from evenflow.formats import policy
+
     parsed = policy.parse(text, file)
     if parsed.policy is None:
         return Loaded(None, parsed.findings)
@@ -58,5 +65,7 @@ def _policy(content: bytes, file: str) -> Loaded:
 
 
 def _script(content: bytes, file: str) -> Loaded:
+    from evenflow.formats import routeros
+
     parsed = routeros.parse(content, file)
     return Loaded(parsed.router, parsed.findings)

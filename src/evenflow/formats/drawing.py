@@ -62,3 +62,17 @@ def _words(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
 def plain(row: Iterable[Part]) -> str:
     """A row without its styles."""
     return "".join(part.text for part in row).replace("\N{NO-BREAK SPACE}", " ").rstrip()
+
+
+#: What stands in for each sign where a terminal or file knows plain letters only.
+_ASCII = str.maketrans(
+    {
+        "│": "|", "├": "+", "─": "-", "╰": "`", "▶": ">", "◀": "<", "●": "*", "✓": "+", "✗": "x", "·": "-", "→": "->",
+        "×": "*", "█": "#", "▏": "|", "–": "-", "…": "...",
+    }
+)  # fmt: skip
+
+
+def ascii_only(text: str) -> str:
+    """The same with plain letters in place of signs; `2³²` becomes `2^32`."""
+    return text.replace("2³²", "2^32").translate(_ASCII)

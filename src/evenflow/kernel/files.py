@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SIZE_LIMIT_BYTES: Final = 64 << 20
 
 
-def read_configuration(file: str) -> Loaded:
-    """Read a policy (`.toml`) or a RouterOS script (`.rsc`) and look it over.
+def read_configuration(file: str, *, look_over: bool = True) -> Loaded:
+    """Read a policy (`.toml`) or a RouterOS script (`.rsc`) and, unless told otherwise, look it over.
 
     Raises:
         InputError: the file can't be read at all.
@@ -33,7 +33,7 @@ def read_configuration(file: str) -> Loaded:
         raise InputError(
             [error("too-large", Origin(file), f"over {SIZE_LIMIT_BYTES >> 20} MiB; is it the right file?")]
         )
-    return configuration.parse(content, file)
+    return configuration.parse(content, file) if look_over else configuration.read(content, file)
 
 
 def _read(file: str) -> bytes:

@@ -11,10 +11,11 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.core.compile import compile_router, seed_of
+from evenflow.core.compile import compile_router
 from evenflow.core.failover import AS_USUAL
 from evenflow.core.plan import EMPTY, in_force, make_plan
 from evenflow.core.saved import SAVED_SET, tampered
+from evenflow.core.seed import seed_of
 from evenflow.core.settings import of_unknown_past, to_be_read
 from evenflow.errors import InputError, SystemRefusedError, VerifyError
 from evenflow.formats.plan import render_lines

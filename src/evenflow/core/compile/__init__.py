@@ -25,7 +25,6 @@ from evenflow.model.nft import (
     Ct,
     CtKey,
     CtSet,
-    Hash,
     Masq,
     Nat,
     NftChain,
@@ -101,15 +100,3 @@ def _reads_ports(chains: Chains) -> bool:
 def _tracks(chains: Chains) -> bool:
     """Whether the kernel tracks connections on behalf of these chains."""
     return any(isinstance(expression, Ct | CtSet | Masq | Nat | Redir) for expression in _expressions(chains))
-
-
-def seed_of(dataplane: Dataplane) -> int | None:
-    """The seed that a dataplane's classifiers use; None when it has no classifier."""
-    if dataplane.table is None:
-        return None
-    for chain in dataplane.table.chains.values():
-        for rule in chain.rules:
-            for expression in rule.expressions:
-                if isinstance(expression, Hash):
-                    return expression.seed
-    return None

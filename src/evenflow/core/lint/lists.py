@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenflow.core.lint.conditions import conditions
+from evenflow.core.conditions import conditions
 from evenflow.model.finding import Finding, info, warning
 from evenflow.model.matcher import AddressListMatch, InInterfaceList, OutInterfaceList
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenflow.core.lint.conditions import conditions
+from evenflow.core.conditions import conditions
 from evenflow.core.streams import stream_groups
 from evenflow.core.uplinks import table_of
 from evenflow.model.finding import Finding, error, warning
