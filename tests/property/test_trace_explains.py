@@ -71,8 +71,10 @@ def test_a_rule_matches_or_says_which_condition_failed(number: int, seed: int) -
                 assert without_owner or step.change is not None or packet.state in (
                     ConnectionState.INVALID, ConnectionState.UNTRACKED
                 )  # fmt: skip
-            # A destination that NAT has changed is hashed as it is then; what mangle saw first is what came in.
-            if step.hashed is not None and step.stage == "prerouting" and trace.dnat is None:
+            # What NAT has changed is hashed as it is then; what mangle saw first is what came in. (The router's own
+            # packets to itself come in after source NAT.)
+            untouched = trace.dnat is None and packet.in_interface is not None
+            if step.hashed is not None and step.stage == "prerouting" and untouched:
                 hashed = step.hashed
                 modulus = moduli(router)[hashed.classifier]
                 assert hashed.scaled == classify(packet, hashed.classifier, modulus, seed)

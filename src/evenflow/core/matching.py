@@ -7,6 +7,7 @@ asks what follows for all packets from some interface with some connection mark.
 from __future__ import annotations
 
 import enum
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -112,10 +113,17 @@ class Surroundings:
         object.__setattr__(self, "_moduli", moduli(self.router))
         object.__setattr__(self, "_hashes", _Hashes(self.seed))
 
+    def supposing(self, buckets: Mapping[Classifier, int]) -> Surroundings:
+        """The same, with these values of classifiers in place of what a packet's fields hash to."""
+        other = copy(self)
+        object.__setattr__(other, "_supposed", buckets)
+        return other
+
     _interface_lists: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
     _address_lists: Mapping[str, tuple[AddressRange, ...]] = field(init=False, repr=False, compare=False)
     _moduli: Mapping[Classifier, int] = field(init=False, repr=False, compare=False)
     _hashes: _Hashes = field(init=False, repr=False, compare=False)
+    _supposed: Mapping[Classifier, int] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def in_list(self, list_name: str, interface: str) -> bool:
         """Whether an interface is on an interface list; one that was never defined has no members."""
@@ -141,6 +149,9 @@ class Surroundings:
 
     def bucket(self, packet: Packet, classifier: Classifier) -> int:
         """The packet's value under a classifier."""
+        supposed = self._supposed.get(classifier)
+        if supposed is not None:
+            return supposed
         return scale(self.hash_of(packet, classifier), self.modulus(classifier))
 
 
