@@ -4,9 +4,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from evenflow.core.pcc import classify, jhash, key_length_bytes, key_of, scale
+from evenflow.core.pcc import classify, jhash, key_length_bytes, key_of, moduli, scale
 from evenflow.model.flow import GRE, ICMP, TCP, Family, Packet
-from evenflow.model.matcher import Classifier
+from evenflow.model.matcher import Classifier, MarkKind, PccMatch
+from evenflow.model.router import MangleRule, MarkAction, Masquerade, NatRule, Router
 
 FOUR = Packet(ip_address("10.0.0.1"), ip_address("8.8.4.4"), TCP, 0x1234, 443)
 SIX = Packet(ip_address("2001:db8::1"), ip_address("2001:db8::2"), TCP, 0x1234, 443)
@@ -66,3 +67,13 @@ def test_scale_covers_every_bucket_evenly() -> None:
     assert found == sorted(found)
     assert [found.count(bucket) // 100 for bucket in range(3)] == [10, 10, 10]
     assert scale(0xFFFFFFFF, 7) == 6
+
+
+def test_rules_of_nat_are_scaled_with_those_of_mangle() -> None:
+    third = PccMatch(Classifier.SRC_ADDRESS, 3, 0)
+    half = PccMatch(Classifier.SRC_ADDRESS, 2, 1)
+    router = Router(
+        mangle=(MangleRule("prerouting", (half,), MarkAction(MarkKind.CONNECTION, "a")),),
+        nat=(NatRule("srcnat", (third,), Masquerade()),),
+    )
+    assert moduli(router) == {Classifier.SRC_ADDRESS: 6}

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 def check(arguments: argparse.Namespace) -> int:
     """`evenflow check`: findings, also about this machine, but those only as warnings: it may be meant for another."""
     from evenflow.core.lint import lint_machine
+    from evenflow.core.lint.exact import exact_findings
     from evenflow.formats.plan import findings_to_json
 
     loaded = load(arguments.config)
     findings = loaded.findings
+    if loaded.router is not None:
+        findings = exact_findings(loaded.router, findings)
     if loaded.router is not None and not has_errors(findings):
         machine = _machine_if_readable()
         if machine is not None:
@@ -35,6 +38,8 @@ def check(arguments: argparse.Namespace) -> int:
     else:
         for finding in findings:
             print(finding)
+            if finding.witness:
+                print(f"    see: {finding.witness}")
         if not findings:
             print(f"{arguments.config}: nothing to remark")
     return MISTAKE if has_errors(findings) else DONE

@@ -11,9 +11,9 @@ from evenflow.cli.telling import DONE, print_json
 from evenflow.cli.trace_scene import scene_of
 from evenflow.core.following import is_kept, next_packet, reply_to, uplink_of
 from evenflow.core.numbering import number_router
+from evenflow.core.rule_words import NO_MARK
 from evenflow.core.trace import Tracer
 from evenflow.errors import InputError
-from evenflow.formats.rule_words import NO_MARK
 from evenflow.formats.trace import Told, to_json
 from evenflow.model.finding import Finding, Origin, error
 from evenflow.model.flow import ICMP, ICMPV6, PORT_PROTOCOLS, ConnectionState, Packet

@@ -55,9 +55,12 @@ def type_of(address: Address, machine: Machine) -> AddressType:
         return AddressType.BROADCAST
     if address.is_loopback:
         return AddressType.LOCAL
-    if any(own.address.ip == address or _is_local_by(own, address) for own in machine.addresses):
+    near = [
+        own for own in machine.addresses if own.address.version == address.version and address in own.address.network
+    ]
+    if any(own.address.ip == address or _is_local_by(own, address) for own in near):
         return AddressType.LOCAL
-    for own in machine.addresses:
+    for own in near:
         network = own.address.network
         if (
             network.version == 4
@@ -72,8 +75,6 @@ def type_of(address: Address, machine: Machine) -> AddressType:
 def _is_local_by(own: LinkAddress, address: Address) -> bool:
     """Whether an address of the machine's makes another one of its network local, too."""
     network = own.address.network
-    if network.version != address.version:
-        return False
     if network.version == 6:
         return network.prefixlen < 127 and address == network.network_address
-    return own.interface == LOOPBACK and address in network
+    return own.interface == LOOPBACK

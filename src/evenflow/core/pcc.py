@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from evenflow.model.flow import Family, Packet
     from evenflow.model.matcher import Classifier
-    from evenflow.model.router import MangleRule, Router
+    from evenflow.model.router import MangleRule, NatRule, Router
 
 _MASK = 0xFFFF_FFFF
 
@@ -127,13 +127,14 @@ def moduli(router: Router) -> dict[Classifier, int]:
     It can exceed `MODULUS_LIMIT`; such a router can't be compiled.
     """
     found: dict[Classifier, int] = {}
-    for rule in router.mangle:
+    rules: tuple[MangleRule | NatRule, ...] = (*router.mangle, *router.nat)
+    for rule in rules:
         for classifier, denominator in _denominators(rule):
             found[classifier] = math.lcm(found.get(classifier, 1), denominator)
     return found
 
 
-def _denominators(rule: MangleRule) -> Iterator[tuple[Classifier, int]]:
+def _denominators(rule: MangleRule | NatRule) -> Iterator[tuple[Classifier, int]]:
     for matcher in rule.matchers:
         if isinstance(matcher, PccMatch) and matcher.remainder < matcher.denominator:
             yield matcher.classifier, matcher.denominator

@@ -95,7 +95,10 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
 
 
 def findings_to_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """`[{"severity": str, "code": str, "file": str, "line": int, "message": str}, …]`; line 0: the whole file."""
+    """`[{"severity": str, "code": str, "file": str, "line": int, "message": str, "witness": str}, …]`.
+
+    Line 0 is the whole file; a witness of "" is none.
+    """
     return [
         {
             "severity": finding.severity.value,
@@ -103,6 +106,7 @@ def findings_to_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "file": finding.where.file,
             "line": finding.where.line,
             "message": finding.message,
+            "witness": finding.witness,
         }
         for finding in findings
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evenflow.formats.rule_words import action, condition
+from evenflow.core.rule_words import action, condition
 from evenflow.model.protocols import protocol_name
 from evenflow.model.router import MarkAction, SpreadAction
 

@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from evenflow.core.explain_routing import NOTHING_THERE
+from evenflow.core.rule_words import NO_MARK, condition, conditions, property_of
 from evenflow.core.streams import stream_groups
 from evenflow.formats.drawing import Line, Part
-from evenflow.formats.rule_words import NO_MARK, condition, conditions, property_of
 from evenflow.formats.trace import UNSTATED, owner, what
 from evenflow.model.finding import printable
 from evenflow.model.protocols import protocol_name

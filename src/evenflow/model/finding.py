@@ -50,12 +50,14 @@ class Finding:
         code: stable kebab-case name of this kind of finding, e.g. "unknown-key".
         where: the place in the user's own file.
         message: what is wrong, then what to do, in the words of the file.
+        witness: the command that shows it with one packet; "" where no packet does.
     """
 
     severity: Severity
     code: str
     where: Origin
     message: str
+    witness: str = ""
 
     def __str__(self) -> str:
         """One line as a compiler would print it, whatever a file's name or content brings along."""

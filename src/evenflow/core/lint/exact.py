@@ -1,0 +1,150 @@
+"""What only exact semantics can show, each with a packet that proves it.
+
+The router is put on a machine that its file tells (`core.supposed`), and all packets are run through its rules at once
+(`core.reach`). Each packet that is named has been traced before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from evenflow.core.boxes import meet_all, without_all
+from evenflow.core.limits import limit_findings
+from evenflow.core.lint.dead import asked_by, dead_finding, dead_rules
+from evenflow.core.lint.losses import loss_findings
+from evenflow.core.packet_space import Axis, PacketSpace
+from evenflow.core.reach import TooManyBoxesError, reach
+from evenflow.core.streams import stream_groups
+from evenflow.core.supposed import Arrival, supposed_machine
+from evenflow.core.trace import Tracer
+from evenflow.core.witness import command, witness
+from evenflow.model.finding import Severity
+from evenflow.model.flow import BOTH_FAMILIES, ConnectionState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from evenflow.core.boxes import Box
+    from evenflow.core.reach import Reached
+    from evenflow.model.finding import Finding
+    from evenflow.model.flow import Family, Packet
+    from evenflow.model.router import MangleRule, NatRule, Router
+    from evenflow.model.trace import Trace
+
+#: The seed of the packets that are shown. A router's own may be unknown; with any other there are such packets, too.
+SEED = 0
+
+#: Findings about a rule that are shown by a packet that it matches.
+_SHOWN_BY_THE_RULE = frozenset(
+    {"mark-not-routed", "routing-mark-without-route", "table-undeclared", "jump-to-nothing", "equal-distance"}
+)
+
+
+def exact_findings(router: Router, told: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings of its own, and those of `told` with the packets that show them; in the order of the lines."""
+    told = tuple(told)
+    if any(finding.severity is Severity.ERROR for finding in limit_findings(router)):
+        return told
+    exact = _Exact(router)
+    found = (*(exact.shown(finding) for finding in told), *exact.dead(told), *loss_findings(router, SEED))
+    return tuple(sorted(found, key=lambda finding: finding.where.line))
+
+
+class _Exact:
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._machine = supposed_machine(router).machine
+        self._tracer = Tracer(router, self._machine, SEED)
+        self._spaces = {
+            family: PacketSpace.of(router, self._machine, self._tracer.classes(family)) for family in BOTH_FAMILIES
+        }
+
+    @cached_property
+    def _reached(self) -> Mapping[Family, Reached]:
+        """What is reached; a family that takes too long is left out."""
+        found = {}
+        for family, space in self._spaces.items():
+            try:
+                found[family] = reach(self._router, space)
+            except TooManyBoxesError:
+                continue
+        return found
+
+    # --- dead rules --------------------------------------------------------------------------------------------------
+
+    def dead(self, told: Iterable[Finding]) -> Iterator[Finding]:
+        """Rules that no packet can match, where nothing was told of them yet that explains it."""
+        explained = {finding.where.line for finding in told if finding.severity is not Severity.INFO}
+        for rule in dead_rules(self._router, self._reached):
+            if rule.origin.line in explained:
+                continue
+            family = rule.families[0]
+            space = self._spaces[family]
+            finding = dead_finding(rule, self._router, space, self._reached[family])
+            yield self._with(finding, self._packet(asked_by(rule, space), space, partial(_missed, rule)))
+
+    # --- packets that show -------------------------------------------------------------------------------------------
+
+    def shown(self, finding: Finding) -> Finding:
+        """A finding with a packet that shows it, if there is one."""
+        rules: tuple[MangleRule | NatRule, ...] = (*self._router.mangle, *self._router.nat)
+        rule = next((one for one in rules if one.origin == finding.where and one.origin.line), None)
+        if rule is None:
+            return finding
+        family = rule.families[0]
+        if family not in self._reached:
+            return finding
+        space, boxes = self._spaces[family], self._reached[family].by(rule)
+        if finding.code in _SHOWN_BY_THE_RULE:
+            return self._with(finding, self._packet(boxes, space, lambda trace: _matched(rule, trace)))
+        if finding.code == "pcc-remainder":
+            return self._with(finding, self._left_over(rule, boxes, space))
+        return finding
+
+    def _left_over(self, rule: MangleRule | NatRule, boxes: list[Box], space: PacketSpace) -> Packet | None:
+        """A packet like those of a rule whose stream no rule takes."""
+        group = next((one for one in stream_groups(self._router) if rule is one.rules[0]), None)
+        if group is None:
+            return None
+        axis = space.classifiers[group.classifier]
+        anywhere = [(*box[:axis], space.everything[axis], *box[axis + 1 :]) for box in boxes]
+        taken = [box for one in group.rules for box in asked_by(one, space)]
+        left = without_all(anywhere, taken)
+        return self._packet(left, space, lambda trace: not any(_matched(one, trace) for one in group.rules))
+
+    def _packet(self, boxes: Iterable[Box], space: PacketSpace, shows: Callable[[Trace], bool]) -> Packet | None:
+        """The first packet of a new connection in one of the boxes that shows it when it is traced."""
+        beginning = space.box(STATE=[ConnectionState.NEW])
+        for box in meet_all(boxes, [beginning]):
+            unmarked = tuple(
+                space.everything[axis] if axis in (Axis.OUT, Axis.ROUTING_MARK, Axis.PACKET_MARK) else values
+                for axis, values in enumerate(box)
+            )
+            packet = witness(self._router, space, unmarked, SEED)
+            if packet is None:
+                continue
+            packet = replace(packet, connection_mark=None)
+            if shows(self._trace(packet)):
+                return packet
+        return None
+
+    def _trace(self, packet: Packet) -> Trace:
+        """As `evenflow trace` would: the hosts of the packet are there as well."""
+        arrival = Arrival(packet.in_interface, packet.source, packet.destination)
+        machine = supposed_machine(self._router, arrival).machine
+        return Tracer(self._router, machine, SEED).trace(packet)
+
+    def _with(self, finding: Finding, packet: Packet | None) -> Finding:
+        if packet is None or not self._router.file:
+            return finding
+        return replace(finding, witness=command(packet, self._router.file, SEED))
+
+
+def _missed(rule: MangleRule | NatRule, trace: Trace) -> bool:
+    return not _matched(rule, trace)
+
+
+def _matched(rule: MangleRule | NatRule, trace: Trace) -> bool:
+    return any(step.rule is rule and step.matched for step in trace.steps)
