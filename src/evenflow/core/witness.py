@@ -34,6 +34,12 @@ _TRIES_OF_CLIENT = 256
 #: Where ports of clients begin on most systems (RFC 6056, 3.2), and the port that most traffic goes to.
 _CLIENT_PORT, _SERVER_PORT = 49152, 443
 
+#: A service of a router's that people reach from outside.
+_SERVICE_PORT = 22
+
+#: Connections from outside that are tried: enough for all streams of a classifier.
+_TRIES_OF_STRANGERS = 24
+
 #: Somebody on the Internet: addresses for examples (RFC 5737; RFC 3849).
 _SERVERS = {Family.IPV4: int(IPv4Address("198.51.100.7")), Family.IPV6: int(IPv6Address("2001:db8::7"))}
 
@@ -70,6 +76,13 @@ def ordinary_packets(machine: Machine, interface: str, family: Family) -> Iterat
     for number in range(_TRIES_OF_CLIENT - _HOST):
         ends = _address(near + number, family), _address(far + number, family)
         yield Packet(*ends, TCP, _CLIENT_PORT + number, _SERVER_PORT, interface)
+
+
+def strangers(own: Address, interface: str) -> Iterator[Packet]:
+    """First packets of connections from the Internet to an IPv4 address of the router's, all different."""
+    for number in range(_TRIES_OF_STRANGERS):
+        far = _address(_SERVERS[Family.IPV4] + number, Family.IPV4)
+        yield Packet(far, own, TCP, _CLIENT_PORT + number, _SERVICE_PORT, interface)
 
 
 def command(packet: Packet, file: str, seed: int) -> str:

@@ -24,7 +24,9 @@
 | interface-missing, interface-down, bridge-port, gateway-unreachable | error | this machine can't do it |
 | foreign-route, foreign-rule | warning | somebody else's takes packets before ours can |
 
-`exact.exact_findings` adds what takes a trace of many packets: dead-rule, uplink-lost, no-way-left, loss-not-followed.
+`exact.exact_findings` adds what takes a trace of many packets: dead-rule; inbound-not-marked, output-not-routed,
+answers-marked-anew, forward-not-routed; connected-not-bypassed, marked-too-late; uplink-lost, no-way-left,
+loss-not-followed.
 """
 
 from __future__ import annotations

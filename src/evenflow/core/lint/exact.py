@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.boxes import meet_all, without_all
 from evenflow.core.limits import limit_findings
+from evenflow.core.lint.answers import answer_findings
 from evenflow.core.lint.dead import asked_by, dead_finding, dead_rules
+from evenflow.core.lint.local import local_findings
 from evenflow.core.lint.losses import loss_findings
 from evenflow.core.packet_space import Axis, PacketSpace
 from evenflow.core.reach import TooManyBoxesError, reach
@@ -48,7 +50,13 @@ def exact_findings(router: Router, told: Iterable[Finding]) -> tuple[Finding, ..
     if any(finding.severity is Severity.ERROR for finding in limit_findings(router)):
         return told
     exact = _Exact(router)
-    found = (*(exact.shown(finding) for finding in told), *exact.dead(told), *loss_findings(router, SEED))
+    found = (
+        *(exact.shown(finding) for finding in told),
+        *exact.dead(told),
+        *answer_findings(router, SEED),
+        *local_findings(router, SEED),
+        *loss_findings(router, SEED),
+    )
     return tuple(sorted(found, key=lambda finding: finding.where.line))
 
 

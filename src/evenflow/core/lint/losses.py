@@ -9,44 +9,28 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
-from evenflow.core.addresses import LOOPBACK
-from evenflow.core.conditions import conditions
 from evenflow.core.failover import AS_USUAL, stand
 from evenflow.core.following import uplink_of
-from evenflow.core.matching import Sight, Surroundings, holds
-from evenflow.core.supposed import Arrival, supposed_machine
+from evenflow.core.lint.hosts import hosts, listed
 from evenflow.core.trace import Tracer
-from evenflow.core.uplinks import uplinks
+from evenflow.core.uplinks import default_routes, uplinks
 from evenflow.core.what_if import WhatIf, suppose
 from evenflow.core.witness import command, ordinary_packets
 from evenflow.model.finding import Severity, info, warning
 from evenflow.model.flow import Family
-from evenflow.model.matcher import InInterface, InInterfaceList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from evenflow.core.lint.hosts import Host
     from evenflow.core.uplinks import RouterUplink
     from evenflow.model.finding import Finding
     from evenflow.model.flow import Packet
-    from evenflow.model.machine import Machine
     from evenflow.model.matcher import Classifier
     from evenflow.model.router import Router
 
 #: Most packets that are traced for this. A script of 300 rules needs some hundred.
 _MOST_TRACES = 2000
-
-#: How many interfaces a message names.
-_NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """A new connection of a host on a local interface; `alike` are the interfaces whose hosts fare the same."""
-
-    packet: Packet
-    machine: Machine
-    alike: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,53 +52,33 @@ class _Loss:
 def loss_findings(router: Router, seed: int) -> Iterator[Finding]:
     """For each uplink what its loss means for new IPv4 connections from the local interfaces."""
     known = uplinks(router)
-    if len(known) < 2:
-        return
+    ways = {gateway for route in default_routes(router) if route.destination.version == 4 for gateway in route.gateways}
+    if sum(not ways.isdisjoint(uplink.gateways) for uplink in known) < 2:
+        return  # nobody is there to take over
     left = _MOST_TRACES
-    found: defaultdict[_Loss, list[_Start]] = defaultdict(list)
-    for start in _starts(router, known):
-        losses = _Losses(router, known, start, seed)
+    found: defaultdict[_Loss, list[Host]] = defaultdict(list)
+    for host in hosts(router, known):
+        losses = _Losses(router, known, host, seed)
         left -= losses.cost
         if left < 0:
             break
         for loss in losses.all():
-            found[loss].append(start)
-    for loss, starts in found.items():
-        finding = _finding(loss, [name for start in starts for name in start.alike])
+            found[loss].append(host)
+    for loss, hit in found.items():
+        finding = _finding(loss, [name for host in hit for name in host.alike])
         if finding.severity is Severity.WARNING and router.file:
-            packet = _Losses(router, known, starts[0], seed).left_alone_by(loss.uplink)
+            packet = _Losses(router, known, hit[0], seed).left_alone_by(loss.uplink)
             shown = command(packet, router.file, seed) if packet is not None else ""
             finding = replace(finding, witness=shown and f"{shown} --down {loss.uplink.name}")
         yield finding
 
 
-def _starts(router: Router, known: Sequence[RouterUplink]) -> Iterator[_Start]:
-    """One connection for all local interfaces that no rule tells apart."""
-    machine = supposed_machine(router).machine
-    around = Surroundings(router, machine)
-    asked = [c.matcher for c in conditions(router) if isinstance(c.matcher, InInterface | InInterfaceList)]
-    wanted = [matcher for matcher in asked if not matcher.negated]
-    outside = {uplink.interface for uplink in known} | {LOOPBACK}
-    with_address = {own.interface for own in machine.addresses}
-    groups: defaultdict[tuple[bool | None, ...], list[Packet]] = defaultdict(list)
-    for link in machine.links:
-        sight = Sight(in_interface=link.name)
-        local = link.name in with_address or any(holds(matcher, sight, around) for matcher in wanted)
-        if local and link.master is None and link.name not in outside:
-            answers = tuple(holds(matcher, sight, around) for matcher in asked)
-            groups[answers].append(next(ordinary_packets(machine, link.name, Family.IPV4)))
-    for packets in groups.values():
-        first = packets[0]
-        there = supposed_machine(router, Arrival(first.in_interface, first.source, first.destination)).machine
-        yield _Start(first, there, tuple(packet.in_interface or "" for packet in packets))
-
-
 class _Losses:
     """What the loss of each uplink means for one kind of connections."""
 
-    def __init__(self, router: Router, known: Sequence[RouterUplink], start: _Start, seed: int) -> None:
-        self._router, self._known, self._start, self._seed = router, known, start, seed
-        self._tracer = Tracer(router, start.machine, seed)
+    def __init__(self, router: Router, known: Sequence[RouterUplink], host: Host, seed: int) -> None:
+        self._router, self._known, self._host, self._seed = router, known, host, seed
+        self._tracer = Tracer(router, host.machine, seed)
         self._classes = self._tracer.classes(Family.IPV4).buckets
         self._ways: dict[tuple[int, ...], str] = {}
         self.cost = 2 * prod(max(of_each) + 1 for of_each in self._classes.values())
@@ -144,18 +108,18 @@ class _Losses:
 
     def _way(self, tracer: Tracer, value: _Value) -> str:
         """The uplink that such a connection takes, or its interface; "" if it gets nowhere."""
-        trace = tracer.outcome(self._start.packet, value.buckets)
+        trace = tracer.outcome(self._host.packet, value.buckets)
         return uplink_of(trace, self._known) or trace.out_interface or ""
 
     def _after(self, uplink: RouterUplink) -> Tracer:
-        outcome = suppose(self._router, self._known, self._start.machine, WhatIf(down=(uplink.name,)), AS_USUAL)
+        outcome = suppose(self._router, self._known, self._host.machine, WhatIf(down=(uplink.name,)), AS_USUAL)
         return Tracer(stand(self._router, outcome.standing), outcome.machine, self._seed)
 
     def left_alone_by(self, uplink: RouterUplink) -> Packet | None:
         """A packet that goes by the uplink, and has no other way once it is lost."""
-        interface = self._start.packet.in_interface or ""
+        interface = self._host.packet.in_interface or ""
         after = self._after(uplink)
-        for packet in ordinary_packets(self._start.machine, interface, Family.IPV4):
+        for packet in ordinary_packets(self._host.machine, interface, Family.IPV4):
             by, then = (uplink_of(tracer.trace(packet), self._known) for tracer in (self._tracer, after))
             if by == uplink.name and then in (None, uplink.name):
                 return packet
@@ -183,7 +147,7 @@ def _finding(loss: _Loss, interfaces: Sequence[str]) -> Finding:
     whole = sum(parts.values(), Fraction(0))
     name, origin = loss.uplink.name, loss.uplink.origin
     cut, still = parts.pop("", Fraction(0)), parts.pop(name, Fraction(0))
-    what = f"when {name} is lost, its {_percent(whole)} of new connections from {_listed(interfaces)}"
+    what = f"when {name} is lost, its {_percent(whole)} of new connections from {listed(interfaces, 'interfaces')}"
     goes = ", ".join(f"{_percent(part)} to {way}" for way, part in parts.items())
     rest = f", and {goes}" if goes else ""
     if still:
@@ -197,9 +161,3 @@ def _finding(loss: _Loss, interfaces: Sequence[str]) -> Finding:
 
 def _percent(part: Fraction) -> str:
     return f"{float(part) * 100:.3g} %"
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) <= _NAMED:
-        return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more interfaces"

@@ -1,0 +1,122 @@
+"""Traffic between local networks that is sent to an uplink all the same; and connections that are marked too late."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from evenflow.core.addresses import type_of
+from evenflow.core.following import next_packet, uplink_of
+from evenflow.core.lint.hosts import hosts, listed
+from evenflow.core.trace import Tracer
+from evenflow.core.uplinks import uplinks
+from evenflow.core.witness import command, ordinary_packets
+from evenflow.model.finding import NOWHERE, info, warning
+from evenflow.model.flow import Family
+from evenflow.model.matcher import AddressType, MarkKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from evenflow.core.lint.hosts import Host
+    from evenflow.core.uplinks import RouterUplink
+    from evenflow.model.finding import Finding, Origin
+    from evenflow.model.flow import Packet
+    from evenflow.model.machine import LinkAddress
+    from evenflow.model.router import Router
+    from evenflow.model.trace import Trace
+
+#: Packets that are tried for each pair of networks: enough to fall into another stream.
+_TRIES = 8
+
+#: Kinds of local interfaces that are looked at; hotels have one for each floor, and they are all alike.
+_MOST_HOSTS = 6
+
+
+def local_findings(router: Router, seed: int) -> Iterator[Finding]:
+    """Findings about connections that begin on a local interface (IPv4)."""
+    known = uplinks(router)
+    if len(known) > 1:
+        local = _Local(router, known, seed)
+        yield from local.not_bypassed()
+        yield from local.marked_too_late()
+
+
+class _Local:
+    def __init__(self, router: Router, known: Sequence[RouterUplink], seed: int) -> None:
+        self._router, self._known, self._seed = router, known, seed
+        self._hosts = tuple(islice(hosts(router, known), _MOST_HOSTS))
+        self._tracers = tuple(Tracer(router, host.machine, seed) for host in self._hosts)
+
+    def not_bypassed(self) -> Iterator[Finding]:
+        """Connected networks whose packets are led away by a routing mark; those of local interfaces, then others."""
+        outside = {uplink.interface for uplink in self._known}
+        for is_outside in (False, True):
+            packets: dict[str, Packet] = {}
+            origin = NOWHERE
+            for host, tracer in zip(self._hosts, self._tracers, strict=True):
+                for own in host.machine.addresses:
+                    network = str(own.address.network)
+                    if (own.interface in outside) is not is_outside or network in packets:
+                        continue
+                    packet = _led_away(host, own, tracer)
+                    if packet is not None:
+                        origin = _who_marked(tracer.trace(packet)) if origin is NOWHERE else origin
+                        packets[network] = packet
+            if packets:
+                yield self._with(_not_bypassed(list(packets), origin, info if is_outside else warning), packets)
+
+    def marked_too_late(self) -> Iterator[Finding]:
+        """First packets that leave by another uplink than the rest of their connection."""
+        told: set[Origin] = {NOWHERE}
+        for host, tracer in zip(self._hosts, self._tracers, strict=True):
+            for packet in islice(ordinary_packets(host.machine, host.alike[0], Family.IPV4), _TRIES):
+                first = tracer.trace(packet)
+                later = tracer.trace(replace(next_packet(packet, first), masqueraded_by=None))
+                by, then = (uplink_of(trace, self._known) for trace in (first, later))
+                origin = _who_marked(later)
+                if by is None or then is None or by == then or origin in told:
+                    continue
+                told.add(origin)
+                what = (
+                    f"the first packet of a connection gets no routing mark here and leaves by {by}, the rest by {then}"
+                )
+                finding = warning(
+                    "marked-too-late", origin, f"{what}; move this rule behind those that mark connections"
+                )
+                yield self._with(finding, {"": packet})
+
+    def _with(self, finding: Finding, packets: Mapping[str, Packet]) -> Finding:
+        if not self._router.file:
+            return finding
+        return replace(finding, witness=command(next(iter(packets.values())), self._router.file, self._seed))
+
+
+def _led_away(host: Host, other: LinkAddress, tracer: Tracer) -> Packet | None:
+    """A packet to a host of a connected network that leaves elsewhere because of a routing mark."""
+    network = other.address.network
+    if network.version != 4 or network.num_addresses < 4 or other.peer is not None or other.interface in host.alike:
+        return None
+    for number in range(1, min(network.num_addresses - 1, _TRIES)):
+        address = network.network_address + number
+        if type_of(address, host.machine) is AddressType.UNICAST:
+            packet = replace(host.packet, destination=address, source_port=host.packet.source_port + number)
+            trace = tracer.trace(packet)
+            if trace.out_interface not in (None, other.interface) and trace.routing_mark is not None:
+                return packet
+    return None
+
+
+def _not_bypassed(networks: Sequence[str], origin: Origin, tell: Callable[[str, Origin, str], Finding]) -> Finding:
+    what = f"packets from local networks to {listed(networks, 'networks')}, which the router is in, leave by an uplink"
+    mend = "before the rules that divide connections, accept what goes to connected networks"
+    return tell("connected-not-bypassed", origin, f"{what}; {mend}")
+
+
+def _who_marked(trace: Trace) -> Origin:
+    """The rule that set the routing mark."""
+    for step in trace.steps:
+        if step.change is not None and step.change.kind is MarkKind.ROUTING and step.change.after is not None:
+            return step.origin
+    return NOWHERE
