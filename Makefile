@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 # Programs that the lab starts, and the Debian package of each.
 PROGRAMS := ip:iproute2 tc:iproute2 nft:nftables conntrack:conntrack
-# What the tests start besides, and what tools/emulator does; it fetches the rest by itself, and installs none of that.
+# What the tests and `evenflow lab dhcp` start besides, and what tools/emulator does; it fetches the rest by itself, and installs none of that.
 TEST_PROGRAMS := dnsmasq:dnsmasq-base udhcpc:udhcpc
 EMULATOR_PROGRAMS := qemu-system-x86_64:qemu-system-x86
 

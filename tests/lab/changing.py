@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from evenflow.kernel.rtnetlink import RouteNetlink
 from evenflow.lab.clients import Dial, open_all
+from evenflow.lab.dhcp import LEASE_S, given_gateways, leased_topology
 from evenflow.lab.servers import TellServers
 from evenflow.lab.stage import as_opened
 from evenflow.lab.topology import (
@@ -28,7 +29,6 @@ from evenflow.lab.topology import (
     Topology,
     article_topology,
 )
-from evenflow.model.dataplane import MAIN_TABLE_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,10 +64,10 @@ ANY6: Final = IPv6Network("::/0")
 
 
 def changing_topology() -> Topology:
-    """The article's network; its router has no address on ether1, and no other device than Ethernet."""
-    topology = article_topology(clients=40, servers=4)
+    """The article's network; its router has no address on ether1, nor has its provider, who may get any."""
+    topology = leased_topology(article_topology(clients=40, servers=4))
     lan, access, point_to_point, *backbone = topology.cables
-    access = Cable(bare(access.left), bare(access.right))
+    access = Cable(access.left, bare(access.right))
     return replace(
         topology,
         nodes=tuple(_with_other_network(node) for node in topology.nodes),
@@ -155,6 +155,21 @@ def take_advertisements(router: NetworkNamespace) -> None:
     router.run(["ip", "link", "set", "dev", "ether1", "addrgenmode", "eui64"])
 
 
+@dataclass(frozen=True)
+class Advertisement:
+    """What a provider's router says of itself: a prefix, and whether a default route leads to it (RFC 4861)."""
+
+    prefix: IPv6Network
+    is_default: bool = True
+
+    def options(self, interface: str) -> list[str]:
+        return [
+            "--enable-ra",
+            f"--dhcp-range={self.prefix.network_address},ra-only,{self.prefix.prefixlen},{LEASE_S}",
+            f"--ra-param={interface},4,{600 if self.is_default else 0}",
+        ]
+
+
 class Scene:
     """A world with servers and a balancer, and somebody who opens connections all the time.
 
@@ -219,14 +234,7 @@ class Scene:
 
     def gateways(self, family: Family, interface: str) -> set[Address | None]:
         """The gateways of the defaults that others than evenflow have put into main for an interface."""
-        return {
-            hop.gateway
-            for route in self._kernel.routes()
-            if route.family is family and route.table == MAIN_TABLE_NUMBER and route.destination.prefixlen == 0
-            if not route.is_ours
-            for hop in route.hops
-            if hop.interface == interface
-        }
+        return given_gateways(self._kernel, family, interface)
 
     def index(self, interface: str) -> int | None:
         """The index of a device, None when it is not there."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import evenflow
+from evenflow.lab.dhcp import LeasedLine, Offer
 from evenflow.lab.topology import ROUTER
 from evenflow.lab.world import World
 from evenflow.model.flow import Family
@@ -24,6 +25,7 @@ from lab.changing import (
     OTHER,
     SECOND,
     SECOND6,
+    Advertisement,
     Scene,
     changing_topology,
     take_advertisements,
@@ -31,12 +33,12 @@ from lab.changing import (
     with_arp,
     with_ipv6,
 )
-from lab.dhcp import Advertisement, Offer, Provider, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from evenflow.lab.topology import Topology
+    from evenflow.model.flow import Address
 
 pytestmark = pytest.mark.lab
 
@@ -57,8 +59,7 @@ rise = 1
 #: The second uplink's IPv6 gateway is stated, the first one's is learnt.
 POLICY6 = POLICY.replace('"pppoe-out1"\ngateway = "auto"', '"pppoe-out1"\ngateway = ["auto", "2001:db8:2::1"]')
 
-ADDRESS, GATEWAY = IPv4Address("100.64.1.2"), IPv4Address("100.64.1.1")
-OTHER_GATEWAY = IPv4Address("100.64.1.254")
+GATEWAY = IPv4Address("100.64.1.1")
 NEW_ADDRESS, NEW_GATEWAY = IPv4Address("100.64.7.2"), IPv4Address("100.64.7.1")
 
 
@@ -69,14 +70,13 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return file
 
 
-class Line:
-    """The first uplink: its provider at one end, its subscriber at the other."""
+class Line(LeasedLine):
+    """The first uplink, whose provider can be somewhere else."""
 
     def __init__(self, scene: Scene, folder: Path) -> None:
+        super().__init__(scene.world, scene.world.topology.uplink("isp1"), folder)
         self.scene = scene
         self.isp = scene.world["isp1"]
-        self.provider = Provider(self.isp, "to-router", folder / "dnsmasq.log")
-        self.subscriber = Subscriber(scene.router, "ether1", folder)
 
     def provider_is_at(self, *gateways: IPv4Address) -> None:
         """The addresses that the provider answers at; it loses those that it had."""
@@ -90,21 +90,20 @@ class Line:
     async def subscribe(self) -> None:
         """The router gets its first lease."""
         self.provider_is_at(GATEWAY)
-        self.provider.offers(Offer(ADDRESS, GATEWAY))
+        self.offers(GATEWAY)
         self.subscriber.start()
-        await self.has_gateway(GATEWAY)
+        await self.gets(GATEWAY)
 
-    async def has_gateway(self, *gateways: IPv4Address) -> None:
+    async def gets(self, *gateways: Address) -> None:
         """Wait until the subscriber's program has put these gateways into the kernel, and no others."""
-        await until(lambda: self.scene.gateways(Family.IPV4, "ether1") == set(gateways), gateways)
+        await until(lambda: self.has_gateway(*gateways), gateways)
 
 
 @contextlib.asynccontextmanager
 async def line(folder: Path, topology: Topology | None = None) -> AsyncIterator[Line]:
     with World(topology or changing_topology()) as world:
         async with Scene(world, folder) as scene:
-            made = Line(scene, folder)
-            with made.provider, made.subscriber:
+            with Line(scene, folder) as made:
                 yield made
 
 
@@ -128,11 +127,11 @@ def test_a_lease_with_another_gateway_is_followed(config: Path, tmp_path: Path) 
             await isp1.subscribe()
             await isp1.scene.run_evenflow(config)
             await isp1.scene.goes_by(FIRST, SECOND)
-            isp1.provider_is_at(GATEWAY, OTHER_GATEWAY)
-            isp1.provider.offers(Offer(ADDRESS, OTHER_GATEWAY))
+            isp1.second.appear()
+            isp1.offers(isp1.second.address)
             isp1.subscriber.renew()
-            await isp1.has_gateway(OTHER_GATEWAY)
-            isp1.provider_is_at(OTHER_GATEWAY)
+            await isp1.gets(isp1.second.address)
+            isp1.second.silence_first()
             await isp1.scene.goes_by(FIRST, SECOND)
 
     asyncio.run(play())
@@ -149,7 +148,7 @@ def test_another_network_is_followed(config: Path, tmp_path: Path) -> None:
             isp1.provider_is_at(NEW_GATEWAY)
             isp1.provider.offers(Offer(NEW_ADDRESS, NEW_GATEWAY))
             isp1.subscriber.renew()
-            await isp1.has_gateway(NEW_GATEWAY)
+            await isp1.gets(NEW_GATEWAY)
             await isp1.scene.goes_by(OTHER, SECOND)
 
     asyncio.run(play())
@@ -162,10 +161,10 @@ def test_a_lost_lease_moves_all_to_the_other_uplink_and_a_new_one_back(config: P
             await isp1.scene.run_evenflow(config)
             await isp1.scene.goes_by(FIRST, SECOND)
             isp1.subscriber.release()
-            await isp1.has_gateway()
+            await isp1.gets()
             await isp1.scene.goes_by(SECOND)
             isp1.subscriber.renew()
-            await isp1.has_gateway(GATEWAY)
+            await isp1.gets(GATEWAY)
             await isp1.scene.goes_by(FIRST, SECOND)
 
     asyncio.run(play())

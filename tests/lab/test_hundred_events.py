@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenflow.core.failover import Standing
-from evenflow.formats import configuration
-from evenflow.kernel.linux import LinuxKernel
-from evenflow.kernel.reconcile import look_ahead
 from evenflow.lab import faults
 from evenflow.lab.drill import Drill, Settings, policy_of
 from evenflow.lab.topology import ROUTER, article_topology
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from evenflow.lab.clients import Connection
-    from evenflow.model.dataplane import Plan
 
 pytestmark = [pytest.mark.lab, pytest.mark.kernel]
 
@@ -170,25 +165,12 @@ class Chaos:
         """How long until the kernel is what this router must be now, compiled and read here anew."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        plan = await self._plan()
+        plan = await self.drill.plan()
         while not plan.in_sync:
             assert loop.time() - began_s < WITHIN_S + 5, f"{plan}\n{self.drill.daemon.log_end()}"
             await asyncio.sleep(0.01)
-            plan = await self._plan()
+            plan = await self.drill.plan()
         return loop.time() - began_s
-
-    async def _plan(self) -> Plan:
-        listed = (await self.drill.daemon.ask("status"))["uplinks"]
-        standing = Standing(
-            frozenset(one["name"] for one in listed if not one["usable"]),
-            frozenset(one["name"] for one in listed if one["drained"]),
-        )
-        loaded = configuration.parse(
-            policy_of(self.drill.world, SETTINGS, weights=self.weights).encode(), "router.toml"
-        )
-        assert loaded.router is not None
-        with self.drill.world.inside(ROUTER), LinuxKernel() as kernel:
-            return look_ahead(kernel, loaded.router, kernel.read_machine(), 7, standing).plan
 
     async def becomes_known(self) -> None:
         """The daemon finds out what is broken and what is not."""

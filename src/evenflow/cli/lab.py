@@ -65,16 +65,17 @@ def _play_scenarios(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from evenflow.kernel.namespaces import enter_private
-    from evenflow.lab.scenarios import SCENARIOS, play_scenario
+    from evenflow.lab.scenarios import SCENARIOS, must_be_playable, play_scenario
     from evenflow.lab.timeline import print_played, print_verdict
 
+    chosen = [scenario for scenario in SCENARIOS if arguments.scenario in ("failover", scenario.name)]
+    must_be_playable(chosen)
     enter_private()
     console = Console(stderr=arguments.json)
     played = []
-    for scenario in SCENARIOS:
-        if arguments.scenario in ("failover", scenario.name):
-            played.append(play_scenario(scenario, seed=arguments.seed))
-            print_played(played[-1], console)
+    for scenario in chosen:
+        played.append(play_scenario(scenario, seed=arguments.seed))
+        print_played(played[-1], console)
     print_verdict(played, console)
     if arguments.json:
         print_json({"scenarios": [one.to_json() for one in played]})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from evenflow.core.compile import compile_router
 from evenflow.core.failback import moved, spreads, standing_in
 from evenflow.core.failover import owners_now
+from evenflow.core.handover import Bridged, bridge
 from evenflow.core.numbering import number_router
 from evenflow.core.plan import in_force, make_plan
 from evenflow.core.seed import seed_of
@@ -70,14 +71,13 @@ class Balancer:
     Attributes:
         router: as configured.
         standing: how its watches stand; set it, then call `reconcile`.
-        machine: as last read.
         seed: of the classifiers.
     """
 
     def __init__(self, kernel: Kernel, conntrack: Conntrack, router: Router, seed: int | None = None) -> None:
         self._kernel, self._conntrack = kernel, conntrack
         self.router = router
-        self.machine: Machine = kernel.read_machine()
+        self._bridged = Bridged(kernel.read_machine(), {})
         present = kernel.read_dataplane(())
         known = seed if seed is not None else seed_of(present)
         self.seed = known if known is not None else secrets.randbits(32)
@@ -104,16 +104,25 @@ class Balancer:
         prospect = look_ahead(self._kernel, wanted, machine, self.seed, self.standing)
         carry_out(self._kernel, prospect)
         gone = self._marks(self.router) - self._marks(wanted)
-        self.router, self.machine = wanted, machine
+        self.router, self._bridged = wanted, Bridged(machine, {})
         self._desired, self._in_force = prospect.desired, self.standing
         for number in gone:
             self._delete_marked(number)
         return prospect.findings
 
-    def look(self) -> Machine:
-        """Read the machine."""
-        self.machine = self._kernel.read_machine()
+    @property
+    def machine(self) -> Machine:
+        """As last looked at."""
+        return self._bridged.machine
+
+    def look(self, now_s: float) -> Machine:
+        """Read the machine; a default route that has just gone is taken to be there for a moment longer."""
+        self._bridged = bridge(self._kernel.read_machine(), self._bridged, now_s)
         return self.machine
+
+    def look_again_s(self) -> float | None:
+        """When to look again though nothing happens; None: no need."""
+        return self._bridged.until_s
 
     def reconcile(self) -> Pass:
         """One pass over the machine that was last looked at. What can't be done is told, and the rest is done.

@@ -148,7 +148,7 @@ class Service:
             return _RETRY_S[min(self._failed_passes, len(_RETRY_S)) - 1]
         now_s = self._now()
         due = [watcher.machine.next_tick_s() for watcher in self._watchers.values()]
-        due.append(self._returning.next_s())
+        due += [self._returning.next_s(), self._balancer.look_again_s()]
         waits = [when - now_s for when in due if when is not None]
         watchdog_s = self._notifier.watchdog_s
         return max(0.0, min([*waits, _LOOK_AGAIN_S, *([watchdog_s / 2] if watchdog_s else [])]))
@@ -157,7 +157,7 @@ class Service:
         """Look, decide, make it so, tell."""
         now_s = self._now()
         try:
-            machine = self._balancer.look()
+            machine = self._balancer.look(now_s)
             for watcher in self._watchers.values():
                 watcher.look(self._balancer.router, machine, now_s)
                 watcher.note(watcher.machine.tick(now_s))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 CLONE_NEWNS: Final = 0x0002_0000
 CLONE_NEWUSER: Final = 0x1000_0000
 CLONE_NEWNET: Final = 0x4000_0000
+
+_PR_SET_PDEATHSIG: Final = 1
 
 _MS_REC: Final = 0x4000
 _MS_PRIVATE: Final = 0x4_0000
@@ -111,6 +115,11 @@ def run(command: Sequence[str], *, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def _die_with_parent() -> None:
+    """Ask for SIGTERM when the parent is gone (prctl(2)); it holds beyond execve(2)."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class NetworkNamespace:
     """A network namespace without a name, held by a descriptor.
 
@@ -180,7 +189,13 @@ class NetworkNamespace:
             return run(command, stdin=stdin)
 
     def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        """Start a program in here; the caller ends it. `options` are those of `subprocess.Popen`."""
+        """Start a program in here; the caller ends it, and the kernel does when the caller is killed.
+
+        `options` are those of `subprocess.Popen`.
+        """
+        # The signal comes when the thread ends that has started the program, so only the main thread may ask for it.
+        if threading.current_thread() is threading.main_thread():
+            options.setdefault("preexec_fn", _die_with_parent)
         with self.entered():
             return subprocess.Popen(list(command), env=_environment(), **options)  # noqa: S603 - no shell is involved
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from evenflow.core.failover import Standing
 from evenflow.errors import LabError
+from evenflow.formats import configuration
+from evenflow.kernel.linux import LinuxKernel
+from evenflow.kernel.reconcile import look_ahead
 from evenflow.lab import faults
+from evenflow.lab.dhcp import LeasedLine
 from evenflow.lab.failover import find_move
 from evenflow.lab.progress import SilentProgress
 from evenflow.lab.router_process import RouterProcess
@@ -23,11 +30,16 @@ if TYPE_CHECKING:
     from evenflow.lab.failover import Move
     from evenflow.lab.topology import LabUplink
     from evenflow.lab.world import World
+    from evenflow.model.dataplane import Plan
+    from evenflow.model.flow import Address
 
 #: Clients of a scenario: fewer than in the article's, for what counts here is when, not how many.
 _SIZE: Final = Scenario(watched=48, attempt_interval_s=0.02)
 
 _POLL_S: Final = 0.01
+
+#: A DHCP client asks once a second, and looks first whether it got the address for itself.
+_LEASE_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,8 @@ def policy_of(world: World, settings: Settings, *, weights: dict[str, int] | Non
     """The policy of the lab's router."""
     parts = ['lan = ["USER_01"]', "", "[health]", f'hold = "{settings.hold_s:g}s"', settings.health, ""]
     for uplink in world.topology.uplinks:
-        gateway = "auto" if uplink.interface.startswith("ppp") else str(uplink.network.network_address + 1)
+        is_learnt = uplink.is_leased or uplink.interface.startswith("ppp")
+        gateway = "auto" if is_learnt else str(uplink.network.network_address + 1)
         parts += [f"[uplink.{uplink.name}]", f'interface = "{uplink.interface}"', f'gateway = "{gateway}"', ""]
     shares = weights or {uplink.name: uplink.weight for uplink in world.topology.uplinks}
     stated = ", ".join(f"{name} = {weight}" for name, weight in shares.items())
@@ -66,12 +79,14 @@ class Drill:
         world: with its router; `victim` and `other` are its two uplinks.
         daemon: the process.
         traffic: the clients.
+        leased: the lines with DHCP, by the uplink's name.
         checks: what was claimed so far.
     """
 
     world: World
     settings: Settings
     checks: list[Check] = field(default_factory=list)
+    leased: dict[str, LeasedLine] = field(default_factory=dict)
     _entries: list[Entry] = field(default_factory=list)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -80,20 +95,30 @@ class Drill:
         async with contextlib.AsyncExitStack() as unwinding:
             unwinding.push_async_exit(self._stack)
             self.victim, self.other = self.world.topology.uplinks
+            await self._subscribe()
             self.daemon = await self._stack.enter_async_context(
                 RouterProcess(self.world, policy_of(self.world, self.settings), seed=self.settings.seed)
             )
             for uplink in self.world.topology.uplinks:
                 await self.daemon.until_state(uplink.name, "UP", within_s=15)
-            configuration = Configuration(lambda: None, lambda: None)
-            self.stage = await self._stack.enter_async_context(
-                Stage(self.world, configuration, _SIZE, SilentProgress())
-            )
+            as_it_is = Configuration(lambda: None, lambda: None)
+            self.stage = await self._stack.enter_async_context(Stage(self.world, as_it_is, _SIZE, SilentProgress()))
             self.traffic = await self._stack.enter_async_context(Traffic(self.stage))
             self.began_s = self.now()
             self._foreign = self.stage.foreign_packets(self.stage.tally.read())
             unwinding.pop_all()
         return self
+
+    async def _subscribe(self) -> None:
+        """Uplinks with DHCP get their first lease. Raises LabError when they get none."""
+        for uplink in self.world.topology.uplinks:
+            if uplink.is_leased:
+                folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evenflow-lab-"))
+                line = self._stack.enter_context(LeasedLine(self.world, uplink, Path(folder)))
+                self.leased[uplink.name] = line
+                line.offers(line.gateway)
+                line.subscriber.start()
+                await self.until_leased(line, line.gateway)
 
     async def __aexit__(self, *_: object) -> None:
         for uplink in self.world.topology.uplinks:
@@ -128,6 +153,12 @@ class Drill:
             if at_s >= self.began_s and not _is_doubt(entry)
         ]
         return tuple(sorted((*self._entries, *told), key=lambda entry: entry.at_s))
+
+    async def until_leased(self, line: LeasedLine, gateway: Address) -> float:
+        """Wait until the DHCP client has put a gateway into the kernel; the loop's time. Raises LabError."""
+        if not await self.until(lambda: line.has_gateway(gateway), within_s=_LEASE_S):
+            raise LabError(f"no lease with {gateway} within {_LEASE_S:g} s; what was logged:\n{line.log_end()}")
+        return self.now()
 
     # --- claiming --------------------------------------------------------------------------------------------------
 
@@ -210,15 +241,26 @@ class Drill:
         leaked = self.stage.foreign_packets(self.stage.tally.read()) - self._foreign
         self.claim("packets that left with another uplink's or a LAN address", leaked, held=leaked == 0)
 
-    async def claim_in_sync(self, since_s: float, limit_s: float) -> None:
-        """The kernel must be as desired in time: asked with a plan of its own, not of the daemon."""
+    async def claim_in_sync(self, claim: str, since_s: float, limit_s: float) -> None:
+        """The kernel must be as desired in time: read and compiled here anew, whatever the daemon thinks of it."""
 
         async def there() -> bool:
-            status: dict[str, Any] = await self.daemon.ask("status")
-            return bool(status["in_sync"])
+            return (await self.plan()).in_sync
 
         at_s = await self.daemon.until(there, within_s=limit_s + 5, what="the kernel did not become as desired")
-        self.claim_within("the kernel is as desired", at_s - since_s, limit_s)
+        self.claim_within(claim, at_s - since_s, limit_s)
+
+    async def plan(self) -> Plan:
+        """What it takes to make the kernel as desired; which uplinks are usable is all that the daemon is asked."""
+        listed = (await self.daemon.ask("status"))["uplinks"]
+        standing = Standing(
+            frozenset(one["name"] for one in listed if not one["usable"]),
+            frozenset(one["name"] for one in listed if one["drained"]),
+        )
+        loaded = configuration.read(self.daemon.configuration, "router.toml")
+        assert loaded.router is not None
+        with self.world.inside(ROUTER), LinuxKernel() as kernel:
+            return look_ahead(kernel, loaded.router, kernel.read_machine(), self.settings.seed, standing).plan
 
     async def until(self, condition: Callable[[], object], *, within_s: float) -> bool:
         """Wait until it is so; whether it became so in time."""

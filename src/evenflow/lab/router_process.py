@@ -62,6 +62,11 @@ class RouterProcess:
         """Change the configuration on disk."""
         self._config.write_text(policy, encoding="utf-8")
 
+    @property
+    def configuration(self) -> bytes:
+        """What stands in the configuration on disk."""
+        return self._config.read_bytes()
+
     async def start(self) -> None:
         """Start it, and return when everything is in force. Raises LabError."""
         command = [sys.executable, "-m", "evenflow.cli", "run", str(self._config), "--socket", self._socket]

@@ -10,16 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from evenflow.errors import LabError
-from evenflow.lab import faults
+from evenflow.lab import dhcp, faults
 from evenflow.lab.clients import open_connection
 from evenflow.lab.drill import Drill, Settings, policy_of
 from evenflow.lab.timeline import Played
 from evenflow.lab.topology import ROUTER, article_topology
+from evenflow.lab.traffic import by_owner
 from evenflow.lab.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
+    from evenflow.lab.dhcp import PacketsSeen, SecondGateway
     from evenflow.lab.topology import LabUplink
 
 #: The machine that plays it does other things, too: what is promised elsewhere may take so much longer here. bench/
@@ -44,18 +46,22 @@ _RESET_S: Final = 4.0
 #: Drift is mended within a second.
 _DRIFT_S: Final = 1.0
 
+#: Whatever changes, within a second the kernel is as desired: another gateway is followed.
+_FOLLOW_S: Final = 1.0
+
 
 _USUAL: Final = Settings()
 
 
 @dataclass(frozen=True, slots=True)
 class FailoverScenario:
-    """What is played, by a name for the command line."""
+    """What is played, by a name for the command line. `is_leased`: the first uplink's address comes by DHCP."""
 
     name: str
     summary: str
     play: Callable[[Drill], Awaitable[None]]
     settings: Settings = _USUAL
+    is_leased: bool = False
 
 
 async def _carrier(drill: Drill) -> None:
@@ -187,6 +193,44 @@ async def _interface(drill: Drill) -> None:
     await _comes_back(drill, victim, back_s)
 
 
+async def _dhcp(drill: Drill) -> None:
+    victim, line = drill.victim, drill.leased[drill.victim.name]
+    old, new = line.gateway, line.second.address
+    drill.claim(f"{victim.interface} has its gateway by DHCP", old, held=line.has_gateway(old))
+    line.second.appear()
+    drill.did(f"{victim.name} has a second gateway, and its DHCP server tells {new} instead of {old}")
+    line.offers(new)
+    drill.did(f"udhcpc on {victim.interface} renews its lease")
+    line.subscriber.renew()
+    learnt_s = await drill.until_leased(line, new)
+    drill.did(f"udhcpc has put the gateway {new} into the main table")
+    followed = await drill.until(lambda: line.second.packets().second, within_s=_FOLLOW_S + 1)
+    drill.claim_within(f"packets go by {new}", drill.now() - learnt_s if followed else None, _FOLLOW_S)
+    await drill.claim_in_sync("the kernel is as desired", learnt_s, _FOLLOW_S)
+    before = line.second.packets()
+    silent_s = drill.did(f"the old gateway {old} falls silent")
+    line.second.silence_first()
+    await _claim_by_second(drill, line.second, before, silent_s)
+    # udhcpc's script deletes the old route before it adds the new one; the line must not be taken for lost meanwhile.
+    drill.claim_untouched(victim)
+    drill.claim_untouched(drill.other)
+    drill.claim_no_leak()
+
+
+async def _claim_by_second(drill: Drill, second: SecondGateway, before: PacketsSeen, since_s: float) -> None:
+    victim = drill.victim
+
+    def opened() -> int:
+        attempts = by_owner(drill.traffic.attempts, victim.name)
+        return sum(one.began_s > since_s and one.uplink == victim.name for one in attempts)
+
+    await drill.until(lambda: opened() >= 20, within_s=5)
+    count, now = opened(), second.packets()
+    drill.claim(f"new connections by {victim.name} since then", count, held=count >= 20)
+    drill.claim("packets to the new gateway since then", now.second - before.second, held=now.second > before.second)
+    drill.claim("packets to the old gateway since then", now.first - before.first, held=now.first == before.first)
+
+
 async def _drift(drill: Drill) -> None:
     dataplane = "table inet evenflow"
     for command in (
@@ -281,6 +325,7 @@ SCENARIOS: Final = (
                      Settings(health='latency = "40ms"\nwindow = "2s"')),
     FailoverScenario("all", "all uplinks die and come back", _all),
     FailoverScenario("flapping", "isp1 goes up and down", _flapping, Settings(hold_s=4)),
+    FailoverScenario("dhcp", "isp1's gateway is changed by DHCP", _dhcp, is_leased=True),
     FailoverScenario("interface", "isp1's device is deleted and made anew", _interface),
     FailoverScenario("drift", "somebody else changes what is ours", _drift),
     FailoverScenario("kill", "the daemon is killed (kill -9) and started again", _kill),
@@ -294,6 +339,16 @@ def scenario_named(name: str) -> FailoverScenario | None:
     return next((scenario for scenario in SCENARIOS if scenario.name == name), None)
 
 
+def must_be_playable(scenarios: Iterable[FailoverScenario]) -> None:
+    """Look whether the programs are installed that not every scenario needs.
+
+    Raises:
+        SystemRefusedError: one is missing; the message says how to install it.
+    """
+    if any(scenario.is_leased for scenario in scenarios):
+        dhcp.must_be_installed()
+
+
 def play_scenario(scenario: FailoverScenario, *, seed: int | None = None) -> Played:
     """Build the world, play one scenario in it, and tear it down, whatever happens.
 
@@ -301,8 +356,11 @@ def play_scenario(scenario: FailoverScenario, *, seed: int | None = None) -> Pla
 
     Raises:
         LabError: the lab could not be built.
+        SystemRefusedError: a program is missing.
     """
-    with World(article_topology()) as world:
+    must_be_playable([scenario])
+    usual = article_topology()
+    with World(dhcp.leased_topology(usual) if scenario.is_leased else usual) as world:
         return asyncio.run(_play(world, scenario, seed))
 
 
@@ -312,6 +370,7 @@ async def _play(world: World, scenario: FailoverScenario, seed: int | None) -> P
     async with Drill(world, settings) as drill:
         try:
             await scenario.play(drill)
+            await drill.claim_in_sync("in the end the kernel is as desired", drill.now(), _FOLLOW_S)
         except LabError as problem:
             drill.claim("it could be played", str(problem), held=False)
         timeline, checks = drill.timeline(), tuple(drill.checks)

@@ -86,4 +86,5 @@ def print_verdict(all_played: Sequence[Played], console: Console) -> None:
     if failed:
         console.print(Text(f"{len(failed)} of {len(all_played)} scenarios failed: {', '.join(failed)}", "bold red"))
     else:
-        console.print(Text(f"all {len(all_played)} scenarios held", "bold green"))
+        told = f"all {len(all_played)} scenarios held" if len(all_played) > 1 else "the scenario held"
+        console.print(Text(told, "bold green"))

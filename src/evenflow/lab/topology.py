@@ -115,6 +115,7 @@ class LabUplink:
         provider_port: the provider's device towards the router. Taking it down takes the carrier off `interface`.
         rate_bps: each way, bits per second on the wire.
         weight: its part of the streams.
+        is_leased: the provider gives the address by DHCP: the router has none there to begin with.
     """
 
     name: str
@@ -125,6 +126,7 @@ class LabUplink:
     provider_port: str
     rate_bps: int
     weight: int
+    is_leased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
