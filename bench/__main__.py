@@ -1,4 +1,4 @@
-"""How long the control plane takes: reading a long script, applying a large router, applying it again.
+"""How long things take: reading a long script, applying a large router, applying it again, classifying flows.
 
 Each figure is the median of several runs in one process; machines differ, so that only ratios between lines, and the
 limits in brackets, mean something elsewhere.
@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bench import daemon, idle
+from bench import classify, daemon, idle
 from evenflow.formats import routeros
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace, enter_private
@@ -122,6 +122,7 @@ def main() -> int:
             tell("the same once more, with nothing to do", again, 0.5)
     held &= idle.measure(tell)
     held &= daemon.measure(tell)
+    held &= classify.measure()
     return 0 if held else 1
 
 

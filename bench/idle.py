@@ -90,7 +90,7 @@ def measure(tell: Callable[[str, float, float], bool]) -> bool:
         balancer.bring_up()
 
         def one_pass() -> None:
-            balancer.look()
+            balancer.look(time.monotonic())
             assert not balancer.reconcile().operations
 
         one_pass()

@@ -8,6 +8,7 @@
     │   ├── NotPermittedError     CAP_NET_ADMIN (or a user namespace) is missing
     │   ├── NotSupportedError     this kernel lacks something that is needed
     │   └── VerifyError           the kernel took the change, but reads back otherwise
+    ├── NotInstalledError   an optional package is missing; the message names the extra that has it (exit status 3)
     └── LabError            the lab could not be built or a step could not be played
 
 Mistakes in a configuration are data, not exceptions: they are `evenflow.model.finding.Finding` values. An
@@ -52,6 +53,10 @@ class NotSupportedError(SystemRefusedError):
 
 class VerifyError(SystemRefusedError):
     """A change was accepted, but what is read back differs from what was asked."""
+
+
+class NotInstalledError(EvenflowError):
+    """An optional package is missing. The message names the extra that installs it."""
 
 
 class LabError(EvenflowError):
