@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from evenflow import __version__
+from evenflow.cli.convert_options import add_options as add_convert_options
 from evenflow.cli.telling import (
     DONE,
     INTERRUPTED,
@@ -41,6 +42,7 @@ __all__ = ["DONE", "INTERRUPTED", "MISTAKE", "REFUSED", "UNTOLD", "USAGE", "main
 #: The module of each command, which has a function of the command's name.
 _KERNEL, _DAEMON, _LAB = "evenflow.cli.kernel", "evenflow.cli.daemon", "evenflow.cli.lab"
 _TRACE = "evenflow.cli.trace"
+_CONVERT = "evenflow.cli.convert"
 
 #: Where the daemon listens unless told otherwise; the systemd unit makes the directory.
 _SOCKET = "/run/evenflow/control.sock"
@@ -58,7 +60,7 @@ Exit status: 0 done, 1 a mistake in the configuration (or the lab did not hold),
 """
 
 #: Commands that have changed something by the time that they print.
-_CHANGING = frozenset({"apply", "down", "drain", "undrain", "reload"})
+_CHANGING = frozenset({"apply", "convert", "down", "drain", "undrain", "reload"})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
         if name != "check":
             command.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
     add_trace_options(_command(commands, "trace", _TRACE, "one packet's way, step by step, and why"), _seed)
+    add_convert_options(_command(commands, "convert", _CONVERT, "a policy as a RouterOS script, a script as a policy"))
     _daemon_commands(commands, seed_help)
     _command(commands, "down", _KERNEL, "take all of evenflow's out of this kernel, and put its settings back")
     playing = _command(commands, "lab", _LAB, "play a router with clients, providers and servers in namespaces")
@@ -90,8 +93,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="SCENARIO",
         nargs="?",
         help="a configuration for the interfaces USER_01, ether1 and pppoe-out1; or a failover scenario with the "
-        "daemon: carrier, gateway, far, loss, latency, all, flapping, interface, drift, kill, reload, drain, or "
-        "failover for every one of them; left out: the article's router",
+        "daemon: carrier, gateway, far, loss, latency, all, flapping, dhcp (needs dnsmasq and udhcpc), interface, "
+        "drift, kill, reload, drain, or failover for every one of them; left out: the article's router",
     )
     playing.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
     playing.add_argument("--html", default="lab-report.html", metavar="FILE", help="the report (default: %(default)s)")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from evenflow.cli.trace_scene import Scene
+    from evenflow.cli.scene import Scene
     from evenflow.model.flow import Address
     from evenflow.model.trace import Trace
 

@@ -12,7 +12,7 @@ from evenflow.model.flow import PORT_PROTOCOLS, ConnectionState
 from evenflow.model.router import Masquerade
 
 if TYPE_CHECKING:
-    from evenflow.cli.trace_scene import Scene
+    from evenflow.cli.scene import Scene
     from evenflow.kernel.conntrack import Entry
     from evenflow.model.flow import Address, Packet
 

@@ -1,76 +1,17 @@
-"""Where a traced packet meets the router: the machine, how its uplinks stand, the seed."""
+"""Where a traced packet meets the router, as the options of `evenflow trace` ask for it."""
 
 from __future__ import annotations
 
-import socket
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.cli.telling import open_kernel
-from evenflow.core.failover import AS_USUAL, stand
-from evenflow.core.interfaces import interfaces_used
-from evenflow.core.limits import limit_findings
-from evenflow.core.reverse_path import LOOSE, REVERSE_PATH_OF_ALL, STRICT, reverse_path, reverse_path_of
-from evenflow.core.supposed import Arrival, supposed_machine
-from evenflow.core.uplinks import uplinks
-from evenflow.core.what_if import WhatIf, reweigh, suppose
-from evenflow.errors import InputError, SystemRefusedError
-from evenflow.kernel.files import read_configuration
-from evenflow.model.finding import Finding, Origin, Severity, error
+from evenflow.cli.scene import configuration, live_place, place_of, router_with, scene_at
+from evenflow.core.supposed import Arrival
+from evenflow.core.what_if import WhatIf
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
 
-    from evenflow.core.failover import Standing
-    from evenflow.core.uplinks import RouterUplink
-    from evenflow.kernel.linux import LinuxKernel
-    from evenflow.model.dataplane import Dataplane
-    from evenflow.model.flow import Address
-    from evenflow.model.machine import Machine
-    from evenflow.model.router import Router
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What held before anything was supposed: older connections began then."""
-
-    router: Router
-    machine: Machine
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """All that a packet's way depends on besides itself.
-
-    Attributes:
-        router: as its watches stand.
-        sysctls: as they hold there.
-        uplinks: of the configuration.
-        notes: what was taken for granted, in words.
-        made_up: addresses that were supposed and mean nothing.
-    """
-
-    router: Router
-    machine: Machine
-    before: Before
-    seed: int
-    sysctls: Mapping[str, str]
-    uplinks: tuple[RouterUplink, ...]
-    notes: tuple[str, ...] = ()
-    made_up: frozenset[Address] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A machine, and what evenflow has in force on it."""
-
-    machine: Machine
-    sysctls: Mapping[str, str]
-    seed: int | None = None
-    standing: Standing = AS_USUAL
-    notes: tuple[str, ...] = ()
-    made_up: frozenset[Address] = frozenset()
+    from evenflow.cli.scene import Scene
 
 
 def scene_of(arguments: argparse.Namespace) -> Scene:
@@ -80,137 +21,10 @@ def scene_of(arguments: argparse.Namespace) -> Scene:
         InputError: the configuration has errors, or something can't be supposed.
         SystemRefusedError: the kernel can't be read, or nothing of evenflow's is in force where it was asked for.
     """
-    router = _router(arguments)
-    place = _live(router) if arguments.live else _place(router, arguments)
+    router = router_with(configuration(arguments.config), arguments.set_weight)
+    if arguments.live:
+        place = live_place(router)
+    else:
+        place = place_of(router, arguments.machine, Arrival(arguments.in_interface, arguments.src, arguments.dst))
     what_if = WhatIf(tuple(arguments.down), tuple(arguments.drained), tuple(arguments.no_carrier))
-    known = uplinks(router)
-    outcome = suppose(router, known, place.machine, what_if, place.standing)
-    if outcome.findings:
-        raise InputError(outcome.findings)
-    notes, seed = list(place.notes), arguments.seed
-    if seed is None and place.seed is None:
-        notes.append("no seed is in force here, so 0 is used: with another, connections fall into other streams")
-    seed = next((one for one in (seed, place.seed) if one is not None), 0)
-    standing = outcome.standing
-    for word, names in (("lost", what_if.down), ("drained", what_if.drained), ("without carrier", what_if.no_carrier)):
-        if names:
-            notes.append(f"supposed to be {word}: {', '.join(names)}")
-    return Scene(
-        stand(router, standing),
-        outcome.machine,
-        Before(stand(router, place.standing), place.machine),
-        seed,
-        place.sysctls,
-        known,
-        tuple(notes),
-        place.made_up,
-    )
-
-
-def _router(arguments: argparse.Namespace) -> Router:
-    """The router of the configuration, with the weights that are asked for."""
-    loaded = read_configuration(arguments.config, look_over=False)
-    errors = [finding for finding in loaded.findings if finding.severity is Severity.ERROR]
-    if loaded.router is not None and not errors:
-        errors = list(limit_findings(loaded.router))
-    if loaded.router is None or errors:
-        raise InputError(errors)
-    if not arguments.set_weight:
-        return loaded.router
-    if loaded.policy is None:
-        why = "a RouterOS script has no weights, but rules for each stream; change them in a copy, and trace that"
-        raise InputError([error("no-weights", Origin("--set-weight"), why)])
-    from evenflow.core.lower import lower
-
-    changed = reweigh(loaded.policy, dict(arguments.set_weight))
-    if isinstance(changed, Finding):
-        raise InputError([changed])
-    return lower(changed)
-
-
-# --- the machine -----------------------------------------------------------------------------------------------------
-
-
-def _place(router: Router, arguments: argparse.Namespace) -> _Place:
-    """This machine where it has the interfaces, else one made up; as the user says."""
-    missing = interfaces_used(router).keys() - {name for _, name in socket.if_nameindex()}
-    if arguments.machine == "supposed" or (arguments.machine == "auto" and missing):
-        return _made_up(router, arguments)
-    if missing:
-        name = min(missing)
-        message = f"this machine has no interface {name}; leave --machine out, or say --machine supposed"
-        raise InputError([error("interface-missing", interfaces_used(router)[name], message)])
-    with open_kernel() as kernel:
-        machine = kernel.read_machine()
-        return _Place(
-            machine,
-            _sysctls(machine, router),
-            _seed_in_force(kernel),
-            notes=("the links and addresses are this machine's",),
-        )
-
-
-def _made_up(router: Router, arguments: argparse.Namespace) -> _Place:
-    arrival = Arrival(arguments.in_interface, arguments.src, arguments.dst)
-    supposed = supposed_machine(router, arrival)
-    notes = (
-        "the machine is supposed from the file: every link is there and up, if not told otherwise",
-        *supposed.remarks,
-    )
-    return _Place(supposed.machine, {}, notes=notes, made_up=supposed.made_up)
-
-
-def _seed_in_force(kernel: LinuxKernel) -> int | None:
-    from evenflow.core.seed import seed_of
-
-    try:
-        return seed_of(kernel.read_dataplane(()))
-    except SystemRefusedError:
-        return None  # it takes CAP_NET_ADMIN, and a prediction does not
-
-
-def _sysctls(machine: Machine, router: Router) -> dict[str, str]:
-    """What the reverse-path filter of each link is once evenflow is in force: strict becomes loose on uplinks."""
-    from evenflow.kernel import sysctl
-
-    names = [REVERSE_PATH_OF_ALL, *(reverse_path_of(link.name) for link in machine.links)]
-    found = {name: value for name in names if (value := sysctl.read(name)) is not None}
-    for uplink in uplinks(router):
-        if uplink.interface is not None and reverse_path(found, uplink.interface) == STRICT:
-            found[reverse_path_of(uplink.interface)] = str(LOOSE)
-    return found
-
-
-# --- what runs here --------------------------------------------------------------------------------------------------
-
-
-def _live(router: Router) -> _Place:
-    from evenflow.core.failback import standing_in
-    from evenflow.core.seed import seed_of
-
-    with open_kernel() as kernel:
-        machine, present = kernel.read_machine(), kernel.read_dataplane(())
-        if present.table is None:
-            raise SystemRefusedError(
-                "nothing of evenflow's is in force here; leave --live out, or `evenflow apply` first"
-            )
-        seed = seed_of(present)
-        standing = standing_in(present, router, machine, seed or 0)
-        return _compared(_Place(machine, {}, seed, standing), kernel, router, present)
-
-
-def _compared(place: _Place, kernel: LinuxKernel, router: Router, present: Dataplane) -> _Place:
-    """With the settings that hold, and a word on whether what is in force is this configuration."""
-    from evenflow.kernel.reconcile import look_ahead
-
-    prospect = look_ahead(kernel, router, place.machine, place.seed, place.standing)
-    notes = ["the links, routes, seed and buckets are those in force here"]
-    if not prospect.plan.in_sync:
-        notes.append(
-            f"what is in force is not this configuration: {len(prospect.plan.operations)} operations apart "
-            "(`evenflow plan` shows them); this is what the configuration would do"
-        )
-    kept = {name: value for name, value in present.standing.items() if value}
-    if kept:
-        notes.append("watches not as usual: " + ", ".join(f"{name} {value}" for name, value in sorted(kept.items())))
-    return replace(place, sysctls=prospect.desired.sysctls, notes=tuple(notes))
+    return scene_at(router, place, what_if, arguments.seed)
