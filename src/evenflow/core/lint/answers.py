@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.following import reply_to, uplink_of
-from evenflow.core.lint.hosts import hosts
+from evenflow.core.hosts import hosts
 from evenflow.core.supposed import supposed_machine
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import uplinks
@@ -24,7 +24,7 @@ from evenflow.model.trace import Disposition
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evenflow.core.lint.hosts import Host
+    from evenflow.core.hosts import Host
     from evenflow.core.uplinks import RouterUplink
     from evenflow.model.finding import Finding, Origin
     from evenflow.model.flow import Address, Packet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import type_of
 from evenflow.core.following import next_packet, uplink_of
-from evenflow.core.lint.hosts import hosts, listed
+from evenflow.core.hosts import hosts, listed
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import uplinks
 from evenflow.core.witness import command, ordinary_packets
@@ -19,7 +19,7 @@ from evenflow.model.matcher import AddressType, MarkKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from evenflow.core.lint.hosts import Host
+    from evenflow.core.hosts import Host
     from evenflow.core.uplinks import RouterUplink
     from evenflow.model.finding import Finding, Origin
     from evenflow.model.flow import Packet

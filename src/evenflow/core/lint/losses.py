@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.failover import AS_USUAL, stand
 from evenflow.core.following import uplink_of
-from evenflow.core.lint.hosts import hosts, listed
+from evenflow.core.hosts import hosts, listed
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import default_routes, uplinks
 from evenflow.core.what_if import WhatIf, suppose
@@ -22,7 +22,7 @@ from evenflow.model.flow import Family
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from evenflow.core.lint.hosts import Host
+    from evenflow.core.hosts import Host
     from evenflow.core.uplinks import RouterUplink
     from evenflow.model.finding import Finding
     from evenflow.model.flow import Packet
