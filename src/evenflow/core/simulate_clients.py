@@ -1,0 +1,181 @@
+"""Clients: which have most traffic, and how many show more than one public address."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evenflow.model.flow import Family
+from evenflow.model.simulation import Client, Stickiness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from evenflow.model.flows import FlowBlock
+
+#: IPv4 clients are counted in pages of this many neighbouring addresses.
+_PAGE_BITS = 12
+_PAGE = 1 << _PAGE_BITS
+
+#: Bytes of memory for all pages together.
+_MOST_BYTES = 256 << 20
+
+#: Other clients (IPv6), and pairs of client and server, that are told apart; with more, a random part of them is.
+_MOST_KEYS = 200_000
+
+#: Odd numbers that mix the bits of addresses well: the golden ratio's, and those of splitmix64 (Steele and others,
+#: "Fast splittable pseudorandom number generators", 2014).
+_MIX = (np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xBF58_476D_1CE4_E5B9))
+
+
+class Clients:
+    """Traffic by source address and uplink; `width` columns, the last for what leaves by none."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._pages = np.full(1 << (32 - _PAGE_BITS), -1, np.int32)
+        self._page_numbers: list[int] = []
+        self._most_pages = max(1, _MOST_BYTES // (_PAGE * width * 16))
+        self._flows = np.zeros((0, _PAGE * width), np.int64)
+        self._amounts = np.zeros((0, _PAGE * width), np.float64)
+        self._others: dict[tuple[int, ...], NDArray[np.float64]] = {}
+        self._left_out = 0
+        self._seen = 0
+
+    def add(self, block: FlowBlock, columns: NDArray[np.int32], amounts: NDArray[np.float64]) -> None:
+        """Add flows; `columns` and `amounts` have shape (n,)."""
+        self._seen += len(block)
+        if block.family is Family.IPV4:
+            self._add_ipv4(block.source, columns, amounts)
+        else:
+            self._add_other(block.source, columns, amounts)
+
+    def _add_ipv4(self, source: NDArray[np.uint32], columns: NDArray[np.int32], amounts: NDArray[np.float64]) -> None:
+        pages = self._pages[source >> _PAGE_BITS]
+        if (pages < 0).any():
+            self._make_pages(np.unique(source[pages < 0] >> _PAGE_BITS))
+            pages = self._pages[source >> _PAGE_BITS]
+            if (kept := pages >= 0).sum() < len(source):
+                self._left_out += len(source) - int(kept.sum())
+                source, columns, amounts, pages = source[kept], columns[kept], amounts[kept], pages[kept]
+        cells = pages.astype(np.int64) << _PAGE_BITS
+        cells |= source & (_PAGE - 1)
+        cells *= self._width
+        cells += columns
+        np.add.at(self._flows.reshape(-1), cells, 1)
+        np.add.at(self._amounts.reshape(-1), cells, amounts)
+
+    def _make_pages(self, wanted: NDArray[np.uint32]) -> None:
+        new = wanted[: self._most_pages - len(self._page_numbers)].tolist()
+        for page in new:
+            self._pages[page] = len(self._page_numbers)
+            self._page_numbers.append(page)
+        while len(self._flows) < len(self._page_numbers):
+            more = max(len(self._flows), len(self._page_numbers) - len(self._flows))
+            self._flows = np.concatenate([self._flows, np.zeros((more, _PAGE * self._width), np.int64)])
+            self._amounts = np.concatenate([self._amounts, np.zeros((more, _PAGE * self._width), np.float64)])
+
+    def _add_other(self, source: NDArray[np.uint32], columns: NDArray[np.int32], amounts: NDArray[np.float64]) -> None:
+        distinct, inverse = np.unique(source, axis=1, return_inverse=True)
+        cells = inverse.reshape(-1) * self._width + columns
+        size = distinct.shape[1] * self._width
+        flows = np.bincount(cells, minlength=size).reshape(-1, self._width)
+        sums = np.bincount(cells, amounts, size).reshape(-1, self._width)
+        for number, words in enumerate(map(tuple, distinct.T.tolist())):
+            if words not in self._others and len(self._others) >= _MOST_KEYS:
+                self._left_out += int(flows[number].sum())
+                continue
+            found = self._others.setdefault(words, np.zeros((2, self._width)))
+            found[0] += flows[number]
+            found[1] += sums[number]
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def top(self, count: int, names: Sequence[str]) -> tuple[Client, ...]:
+        """The clients with most traffic; `names` are those of the columns but the last."""
+        found = [*self._top_ipv4(count, names), *self._top_others(count, names)]
+        found.sort(key=lambda client: (-client.size_bytes, -client.flows, str(client.address)))
+        return tuple(found[:count])
+
+    def _top_ipv4(self, count: int, names: Sequence[str]) -> Iterator[Client]:
+        flows, amounts = (table.reshape(-1, self._width) for table in (self._flows, self._amounts))
+        totals = amounts.sum(axis=1)
+        if not len(totals):
+            return
+        for row in np.argpartition(-totals, min(count, len(totals)) - 1)[:count].tolist():
+            if flows[row].any():
+                number = self._page_numbers[row >> _PAGE_BITS] << _PAGE_BITS | row & (_PAGE - 1)
+                yield _client(IPv4Address(number), flows[row].tolist(), amounts[row].tolist(), names)
+
+    def _top_others(self, count: int, names: Sequence[str]) -> Iterator[Client]:
+        for words, (flows, amounts) in sorted(self._others.items(), key=lambda item: -float(item[1][1].sum()))[:count]:
+            number = sum(word << 32 * (3 - place) for place, word in enumerate(words))
+            yield _client(IPv6Address(number), flows.tolist(), amounts.tolist(), names)
+
+    def stickiness(self, pairs: Pairs) -> Stickiness:
+        """How many clients leave by more than one uplink; the same of pairs."""
+        tables = [self._flows.reshape(-1, self._width), *(sums[:1] for sums in self._others.values())]
+        used = [(table[:, :-1] > 0).sum(axis=1) for table in tables]
+        clients = sum(int((ways > 0).sum()) for ways in used)
+        split = sum(int((ways > 1).sum()) for ways in used)
+        part = 1 - self._left_out / self._seen if self._seen else 1.0
+        return Stickiness(clients, split, pairs.count, pairs.split, part)
+
+
+def _client(
+    address: IPv4Address | IPv6Address, flows: Sequence[float], amounts: Sequence[float], names: Sequence[str]
+) -> Client:
+    by_uplink = {name: int(amount) for name, amount in zip(names, amounts, strict=False) if amount}
+    return Client(address, int(sum(flows)), int(sum(amounts)), by_uplink)
+
+
+class Pairs:
+    """Pairs of client and server that leave by more than one uplink: of many a random part, chosen by a hash."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._shift = 0
+        self._ways: dict[int, int] = {}
+
+    def add(self, block: FlowBlock, columns: NDArray[np.int32]) -> None:
+        """Add flows."""
+        keys = _mixed(block)
+        wanted = columns < self._width - 1
+        if self._shift:
+            wanted &= (keys >> np.uint64(64 - self._shift)) == 0
+        keys, columns = keys[wanted], columns[wanted]
+        for column in np.unique(columns).tolist():
+            for key in np.unique(keys[columns == column]).tolist():
+                self._ways[key] = self._ways.get(key, 0) | 1 << column
+        while len(self._ways) > _MOST_KEYS:
+            self._shift += 1
+            self._ways = {key: ways for key, ways in self._ways.items() if not key >> (64 - self._shift)}
+
+    @property
+    def count(self) -> int:
+        """About how many pairs there are."""
+        return len(self._ways) << self._shift
+
+    @property
+    def split(self) -> int:
+        """About how many of them leave by more than one uplink."""
+        return sum(ways & (ways - 1) != 0 for ways in self._ways.values()) << self._shift
+
+
+def _mixed(block: FlowBlock) -> NDArray[np.uint64]:
+    """A hash of both addresses of each row, 64 bits."""
+    if block.family is Family.IPV4:
+        mixed = block.source.astype(np.uint64) << np.uint64(32) | block.destination
+        mixed *= _MIX[0]
+    else:
+        mixed = np.zeros(len(block), np.uint64)
+        for word in (*block.source, *block.destination):
+            mixed = (mixed ^ word) * _MIX[0]
+            mixed ^= mixed >> np.uint64(29)
+    mixed ^= mixed >> np.uint64(32)
+    mixed *= _MIX[1]
+    return mixed
