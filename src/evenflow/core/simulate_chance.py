@@ -39,34 +39,32 @@ class KeyWeights:
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
-        self._flows = np.zeros(_CELLS)
-        self._amounts = np.zeros(_CELLS)
-        self._all_flows = self._all_amounts = 0.0
+        # Cells 2n and 2n + 1 are those of the n-th cell with the two signs: what is left is their difference.
+        self._flows = np.zeros(2 * _CELLS)
+        self._amounts = np.zeros(2 * _CELLS)
 
     def add(self, block: FlowBlock, balanced: NDArray[np.bool_], amounts: NDArray[np.float64], engine: Engine) -> None:
         """Add the flows of a block that are balanced; arguments have shape (n,)."""
         cells = engine.buckets(block, self._classifier, 2 * _CELLS, _SEED)
-        signs = np.where(cells & 1, -1.0, 1.0)
-        signs *= balanced
-        cells >>= 1
-        self._flows += np.bincount(cells, signs, _CELLS)
-        self._amounts += np.bincount(cells, signs * amounts, _CELLS)
-        self._all_flows += float(np.count_nonzero(balanced))
-        self._all_amounts += float(amounts[balanced].sum())
+        if not balanced.all():
+            cells, amounts = cells[balanced], amounts[balanced]
+        self._flows += np.bincount(cells, minlength=2 * _CELLS)
+        self._amounts += np.bincount(cells, amounts, 2 * _CELLS)
 
     @property
     def of_flows(self) -> float:
         """sum(w^2) / sum(w)^2 of flows; 0 when there are none."""
-        return _concentration(self._flows, self._all_flows)
+        return _concentration(self._flows)
 
     @property
     def of_amounts(self) -> float:
         """The same of amounts."""
-        return _concentration(self._amounts, self._all_amounts)
+        return _concentration(self._amounts)
 
 
-def _concentration(cells: NDArray[np.float64], total: float) -> float:
-    return min(1.0, float(cells @ cells) / total**2) if total else 0.0
+def _concentration(cells: NDArray[np.float64]) -> float:
+    total, signed = float(cells.sum()), cells[::2] - cells[1::2]
+    return min(1.0, float(signed @ signed) / total**2) if total else 0.0
 
 
 def interval(target: float, concentration: float) -> Interval:

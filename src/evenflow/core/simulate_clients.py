@@ -24,8 +24,12 @@ _PAGE = 1 << _PAGE_BITS
 #: Bytes of memory for all pages together.
 _MOST_BYTES = 256 << 20
 
-#: Other clients (IPv6), and pairs of client and server, that are told apart; with more, a random part of them is.
+#: IPv6 clients that are told apart.
 _MOST_KEYS = 200_000
+
+#: Pairs of client and server that are told apart; with more, a random part of them is. A percentage is then known to
+#: half a point and better.
+_MOST_PAIRS = 50_000
 
 #: Odd numbers that mix the bits of addresses well: the golden ratio's, and those of splitmix64 (Steele and others,
 #: "Fast splittable pseudorandom number generators", 2014).
@@ -137,33 +141,42 @@ class Pairs:
     """Pairs of client and server that leave by more than one uplink: of many a random part, chosen by a hash."""
 
     def __init__(self, width: int) -> None:
-        self._width = width
+        """At most 63 columns, the last for what leaves by none."""
+        self._none = width - 1
         self._shift = 0
-        self._ways: dict[int, int] = {}
+        self._keys = np.zeros(0, np.uint64)
+        self._ways = np.zeros(0, np.uint64)
 
     def add(self, block: FlowBlock, columns: NDArray[np.int32]) -> None:
         """Add flows."""
         keys = _mixed(block)
-        wanted = columns < self._width - 1
-        if self._shift:
-            wanted &= (keys >> np.uint64(64 - self._shift)) == 0
-        keys, columns = keys[wanted], columns[wanted]
-        for column in np.unique(columns).tolist():
-            for key in np.unique(keys[columns == column]).tolist():
-                self._ways[key] = self._ways.get(key, 0) | 1 << column
-        while len(self._ways) > _MOST_KEYS:
+        rows = np.flatnonzero(columns < self._none if not self._shift else self._chosen(keys) & (columns < self._none))
+        self._put(keys[rows], np.uint64(1) << columns[rows].astype(np.uint64))
+
+    def _chosen(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """The keys of the random part that is looked at: those whose first bits are 0."""
+        return keys < np.uint64(1 << (64 - self._shift))
+
+    def _put(self, keys: NDArray[np.uint64], ways: NDArray[np.uint64]) -> None:
+        keys, ways = np.concatenate([self._keys, keys]), np.concatenate([self._ways, ways])
+        order = np.argsort(keys)
+        keys, ways = keys[order], ways[order]
+        first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.intp)
+        self._keys, self._ways = keys[first], np.bitwise_or.reduceat(ways, first) if len(first) else ways
+        while len(self._keys) > _MOST_PAIRS:
             self._shift += 1
-            self._ways = {key: ways for key, ways in self._ways.items() if not key >> (64 - self._shift)}
+            kept = self._chosen(self._keys)
+            self._keys, self._ways = self._keys[kept], self._ways[kept]
 
     @property
     def count(self) -> int:
         """About how many pairs there are."""
-        return len(self._ways) << self._shift
+        return len(self._keys) << self._shift
 
     @property
     def split(self) -> int:
         """About how many of them leave by more than one uplink."""
-        return sum(ways & (ways - 1) != 0 for ways in self._ways.values()) << self._shift
+        return int(np.count_nonzero(self._ways & (self._ways - np.uint64(1)))) << self._shift
 
 
 def _mixed(block: FlowBlock) -> NDArray[np.uint64]:

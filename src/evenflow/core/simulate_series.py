@@ -63,15 +63,13 @@ class Series:
 
     def _count(self, rows: _Rows, width: int) -> None:
         lowest = int(rows.steps.min())
-        numbers = np.unique(rows.steps).tolist()
-        if numbers[-1] - lowest < MOST_STEPS:
+        if int(rows.steps.max()) - lowest < MOST_STEPS:
             sums = _sums((rows.steps - lowest) * width + rows.columns, rows.amounts)
             sums.resize(-(-len(sums) // width) * width, refcheck=False)
-            for number in numbers:
-                at = (number - lowest) * width
-                self._put(number, sums[at : at + width])
+            for number in np.unique(np.flatnonzero(sums) // width).tolist():
+                self._put(lowest + number, sums[number * width : (number + 1) * width])
             return
-        for number in numbers:
+        for number in np.unique(rows.steps).tolist():
             here = rows.steps == number
             self._put(number, _sums(rows.columns[here], rows.amounts[here]))
 

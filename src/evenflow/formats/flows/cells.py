@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from evenflow.formats.flows.rows import words_of
 from evenflow.model.flow import Family
 from evenflow.model.protocols import PROTOCOLS
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 #: Epoch times above these are milliseconds, microseconds, nanoseconds: 1e11 s is the year 5138.
 _UNITS: Final = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+
+
+#: Some rows of a column, or all.
+Rows = slice | NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,17 @@ class Addresses:
     ipv4: NDArray[np.uint32]
     ipv6: dict[int, int]
 
-    def words(self, family: Family, rows: NDArray[np.intp]) -> NDArray[np.uint32]:
+    def words(self, family: Family, rows: Rows) -> NDArray[np.uint32]:
         """The addresses of these rows, as in a `FlowBlock`."""
         if family is Family.IPV4:
             return self.ipv4[rows]
-        return words_of([self.ipv6[row] for row in rows.tolist()], family)
+        return words_of([self.ipv6[row] for row in np.arange(len(self.version))[rows].tolist()], family)
 
 
 def addresses(column: pl.Series) -> Addresses:
     """Addresses from strings, from unsigned numbers (IPv4), or from 4 or 16 bytes."""
+    if column.dtype == pl.UInt32 and not column.null_count():
+        return Addresses(np.full(len(column), 4, np.uint8), column.to_numpy(), {})
     if column.dtype.is_integer():
         good = column.is_between(0, 0xFFFF_FFFF).fill_null(value=False).to_numpy()
         words = column.cast(pl.UInt32, strict=False).fill_null(0).to_numpy()
@@ -82,9 +86,12 @@ def _ipv6(text: str) -> int | None:
         return None
 
 
-def numbers(column: pl.Series, most: int) -> NDArray[np.int64]:
-    """Whole numbers from 0 to `most`; -1 for what is none."""
-    if column.dtype == pl.String:
+def numbers(column: pl.Series, most: int) -> NDArray[np.integer[Any]]:
+    """Whole numbers from 0 to `most`; -1 for what is none (which an unsigned answer says there is not)."""
+    dtype = column.dtype
+    if dtype.is_unsigned_integer() and not column.null_count() and _UNSIGNED[dtype.base_type()] <= most:
+        return column.to_numpy()
+    if dtype == pl.String:
         column = column.str.strip_chars().cast(pl.Float64, strict=False)
     if column.dtype.is_float():
         column = column.fill_nan(None)
@@ -93,7 +100,11 @@ def numbers(column: pl.Series, most: int) -> NDArray[np.int64]:
     return np.where(good.to_numpy(), found.fill_null(0).to_numpy(), -1)
 
 
-def protocols(column: pl.Series) -> NDArray[np.int64]:
+#: The largest number of each type; one of 8 bytes is never negative, and no flow has as many bytes as it can say.
+_UNSIGNED: Final[dict[Any, int]] = {pl.UInt8: 0xFF, pl.UInt16: 0xFFFF, pl.UInt32: 0xFFFF_FFFF, pl.UInt64: 1 << 62}
+
+
+def protocols(column: pl.Series) -> NDArray[np.integer[Any]]:
     """Protocol numbers from numbers or names; -1 for what is neither."""
     if column.dtype != pl.String:
         return numbers(column, 0xFF)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from evenflow.errors import InputError
 from evenflow.formats.flows.cells import Addresses, addresses, numbers, protocols, times
 from evenflow.formats.flows.rows import Skips
 from evenflow.model.finding import Origin, error
-from evenflow.model.flow import PORT_PROTOCOLS, Family
+from evenflow.model.flow import TCP, Family
 from evenflow.model.flows import FlowBlock
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from evenflow.formats.flows.cells import Rows
     from evenflow.model.flows import Skipped
 
 #: Rows of a batch: some tens of megabytes, with text.
@@ -59,6 +60,54 @@ class Layout:
     text: bool
 
 
+_WRONG: Final = {"sport": "no source port", "dport": "no destination port", "proto": "no protocol"}
+
+_MOST: Final = {"sport": 0xFFFF, "dport": 0xFFFF, "bytes": 1 << 62, "back": 1 << 62}
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """A batch as numbers; `numbers` are those of sport, dport, proto, bytes and back that the table has."""
+
+    source: Addresses
+    destination: Addresses
+    numbers: dict[str, NDArray[np.integer[Any]]]
+    start_s: NDArray[np.float64] | None
+    end_s: NDArray[np.float64] | None
+
+    def block(self, family: Family, rows: Rows) -> FlowBlock:
+        """Some rows, all of one family."""
+        count = len(self.source.version[rows])
+        protocol = self._column("proto", rows, count, np.uint8, TCP)
+        sizes = [self.numbers[name][rows].astype(np.uint64) for name in ("bytes", "back") if name in self.numbers]
+        return FlowBlock(
+            family,
+            self.source.words(family, rows),
+            self.destination.words(family, rows),
+            protocol,
+            self._column("sport", rows, count, np.uint16, 0),
+            self._column("dport", rows, count, np.uint16, 0),
+            sum(sizes[1:], start=sizes[0]) if sizes else None,
+            None if self.start_s is None else self.start_s[rows],
+            None if self.end_s is None else self.end_s[rows],
+        )
+
+    def _column(self, name: str, rows: Rows, count: int, dtype: Any, otherwise: int) -> NDArray[Any]:  # noqa: ANN401, PLR0913 - NumPy's own
+        found = self.numbers.get(name)
+        return np.full(count, otherwise, dtype) if found is None else found[rows].astype(dtype, copy=False)
+
+
+def _cells(batch: pl.DataFrame) -> _Cells:
+    found = {name: numbers(batch[name], most) for name, most in _MOST.items() if name in batch.columns}
+    if "proto" in batch.columns:
+        found["proto"] = protocols(batch["proto"])
+    start = times(batch["time"]) if "time" in batch.columns else None
+    end = times(batch["end"]) if "end" in batch.columns else None
+    if end is None and start is not None and "duration" in batch.columns:
+        end = start + times(batch["duration"])
+    return _Cells(addresses(batch["src"]), addresses(batch["dst"]), found, start, end)
+
+
 class Table:
     """See `FlowSource`."""
 
@@ -82,67 +131,38 @@ class Table:
             raise InputError([error("flows-unusable", Origin(), f"{why}{first.reason}: {first.example}")])
 
     def _blocks_of(self, batch: pl.DataFrame) -> Iterator[FlowBlock]:
-        ends = [addresses(batch[name]) for name in ("src", "dst")]
-        good = self._checked(batch, ends)
+        cells = _cells(batch)
+        good = self._checked(batch, cells)
         for family in Family:
-            rows = np.flatnonzero(good & (ends[0].version == (4 if family is Family.IPV4 else 6)))
-            if len(rows):
-                yield self._block(batch, family, ends, rows)
+            of_it = good & (cells.source.version == (4 if family is Family.IPV4 else 6))
+            rows = slice(None) if of_it.all() else np.flatnonzero(of_it)
+            if isinstance(rows, slice) or len(rows):
+                yield cells.block(family, rows)
 
-    def _checked(self, batch: pl.DataFrame, ends: Sequence[Addresses]) -> NDArray[np.bool_]:
+    def _checked(self, batch: pl.DataFrame, cells: _Cells) -> NDArray[np.bool_]:
         """The rows that are flows; the others are counted."""
         good = np.ones(len(batch), np.bool_)
-        source, destination = ends
-        good = self._without(source.version == 0, good, "no source address", batch["src"])
-        good = self._without(destination.version == 0, good, "no destination address", batch["dst"])
-        good = self._without(source.version != destination.version, good, "addresses of two families", batch["dst"])
-        for column, most in (("sport", 0xFFFF), ("dport", 0xFFFF)):
-            if column in batch.columns:
-                wrong = numbers(batch[column], most) < 0
-                good = self._without(wrong, good, f"{column} is no port", batch[column])
-        if "proto" in batch.columns:
-            good = self._without(protocols(batch["proto"]) < 0, good, "proto is no protocol", batch["proto"])
-        for column in ("bytes", "back"):
-            if column in batch.columns:
-                wrong = numbers(batch[column], 1 << 62) < 0
-                good = self._without(wrong, good, f"{self._layout.names[column]} is no number of bytes", batch[column])
+        source, destination = cells.source.version, cells.destination.version
+        good = self._without(source == 0, good, "no source address", batch["src"])
+        good = self._without(destination == 0, good, "no destination address", batch["dst"])
+        good = self._without(source != destination, good, "addresses of two families", batch["dst"])
+        for name, column in cells.numbers.items():
+            if column.dtype.kind == "i":  # what is unsigned has been read whole
+                what = _WRONG.get(name, f"{self._layout.names[name]} is no number of bytes")
+                good = self._without(column < 0, good, what, batch[name])
         return good
 
     def _without(
         self, wrong: NDArray[np.bool_], good: NDArray[np.bool_], reason: str, column: pl.Series
     ) -> NDArray[np.bool_]:
+        if not wrong.any():
+            return good
         bad = np.flatnonzero(wrong & good)
         if len(bad):
             # Lines are counted from 1, and the first one has the names.
             place = self._read + int(bad[0]) + (2 if self._layout.text else 1)
             self._skips.add(reason, place, str(column[int(bad[0])]), len(bad))
         return good & ~wrong
-
-    def _block(
-        self, batch: pl.DataFrame, family: Family, ends: Sequence[Addresses], rows: NDArray[np.intp]
-    ) -> FlowBlock:
-        def column(name: str) -> pl.Series | None:
-            return batch[name] if name in batch.columns else None
-
-        proto = column("proto")
-        protocol = protocols(proto)[rows].astype(np.uint8) if proto is not None else np.full(len(rows), 6, np.uint8)
-        ported = np.isin(protocol, list(PORT_PROTOCOLS))
-        ports = [
-            np.where(ported, numbers(one, 0xFFFF)[rows], 0).astype(np.uint16)
-            if (one := column(name)) is not None
-            else np.zeros(len(rows), np.uint16)
-            for name in ("sport", "dport")
-        ]
-        sizes = [numbers(one, 1 << 62)[rows] for name in ("bytes", "back") if (one := column(name)) is not None]
-        start = times(one)[rows] if (one := column("time")) is not None else None
-        end = times(one)[rows] if (one := column("end")) is not None else None
-        if end is None and start is not None and (lasted := column("duration")) is not None:
-            end = start + times(lasted)[rows]
-        words = [one.words(family, rows) for one in ends]
-        return FlowBlock(
-            family, words[0], words[1], protocol, ports[0], ports[1],
-            np.sum(sizes, axis=0).astype(np.uint64) if sizes else None, start, end,
-        )  # fmt: skip
 
     def skipped(self) -> tuple[Skipped, ...]:
         """See `FlowSource`."""
