@@ -72,7 +72,7 @@ def recognise(head: bytes, file: str = "") -> FileKind | Finding:
 
 
 def open_flows(content: IO[bytes], path: str, size_bytes: int | None) -> FlowSource:
-    """The flows of a file that is open at its beginning; tables are read by `path`.
+    """The flows of a file that is open at its beginning; tables are read by `path`. It is closed when it is read.
 
     Raises:
         InputError: it is no flow file, or lacks columns.
@@ -88,6 +88,7 @@ def open_flows(content: IO[bytes], path: str, size_bytes: int | None) -> FlowSou
         case FileKind.CONNTRACK:
             return ConntrackText(content, size_bytes)
         case FileKind.CSV | FileKind.PARQUET:
+            content.close()
             from evenflow.formats.flows.table import csv_table, parquet_table  # noqa: PLC0415 - Polars is loaded for tables only
 
             return csv_table(path, head) if kind is FileKind.CSV else parquet_table(path)

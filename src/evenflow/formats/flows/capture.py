@@ -65,18 +65,22 @@ class Capture:
         """See `FlowSource`."""
         connections = Connections(self._skips)
         number = 0
-        try:
-            for number, frame in enumerate(self._frames, start=1):
-                self._read_bytes += len(frame.data) + 16
-                try:
-                    seen = packet(frame.link_type, frame.data)
-                except NoFlow as problem:
-                    self._skips.add(str(problem), number)
-                    continue
-                yield from connections.add(seen, frame.when_s, number)
-        except DamagedError as problem:
-            self._skips.add(f"{problem}, and what follows", number + 1)
+        with self._content:
+            try:
+                for number, frame in enumerate(self._frames, start=1):
+                    yield from self._add(frame, number, connections)
+            except DamagedError as problem:
+                self._skips.add(f"{problem}, and what follows", number + 1)
         yield from connections.rest()
+
+    def _add(self, frame: Frame, number: int, connections: Connections) -> Iterator[FlowBlock]:
+        self._read_bytes += len(frame.data) + 16
+        try:
+            seen = packet(frame.link_type, frame.data)
+        except NoFlow as problem:
+            self._skips.add(str(problem), number)
+            return
+        yield from connections.add(seen, frame.when_s, number)
 
     def skipped(self) -> tuple[Skipped, ...]:
         """See `FlowSource`."""

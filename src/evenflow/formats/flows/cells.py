@@ -22,6 +22,10 @@ _UNITS: Final = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 Rows = slice | NDArray[np.intp]
 
 
+#: Of a date with a time to microseconds, as ISO 8601 writes it; what follows is a zone, and taken for UTC.
+_DATE_LETTERS: Final = 26
+
+
 @dataclass(frozen=True)
 class Addresses:
     """A column of addresses of both families.
@@ -130,14 +134,17 @@ def times(column: pl.Series) -> NDArray[np.float64]:
         return (column.dt.total_microseconds() / 1e6).cast(pl.Float64).fill_null(np.nan).to_numpy()
     if column.dtype == pl.Datetime:
         return (column.dt.epoch("us") / 1e6).cast(pl.Float64).fill_null(np.nan).to_numpy()
-    if column.dtype == pl.String:
-        seconds = column.str.strip_chars().cast(pl.Float64, strict=False)
-        if seconds.null_count() == len(seconds) and len(seconds):
-            dates = column.str.strip_chars().str.replace("T", " ").str.replace("Z$", "").str.slice(0, 26)
-            parsed = dates.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False)
-            return (parsed.dt.epoch("us") / 1e6).cast(pl.Float64).fill_null(np.nan).to_numpy()
-    else:
-        seconds = column.cast(pl.Float64, strict=False)
+    text = column.dtype == pl.String
+    seconds = (column.str.strip_chars() if text else column).cast(pl.Float64, strict=False)
+    if text and seconds.null_count():
+        dates = (
+            column.str.strip_chars()
+            .str.replace("T", " ", literal=True)
+            .str.slice(0, _DATE_LETTERS)
+            .str.strip_chars("Z")
+        )
+        parsed = dates.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False).dt.epoch("us") / 1e6
+        seconds = seconds.zip_with(seconds.is_not_null(), parsed)
     found = seconds.fill_null(np.nan).to_numpy().copy()
     for above, unit in _UNITS:
         found = np.where(found > above, found / unit, found)

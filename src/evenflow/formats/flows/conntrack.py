@@ -43,14 +43,15 @@ class ConntrackText:
     def blocks(self) -> Iterator[FlowBlock]:
         """See `FlowSource`."""
         collected = RowsToBlocks()
-        for number, raw in enumerate(self._content, start=1):
-            self._read_bytes += len(raw)
-            line = raw.decode("utf-8", "replace").rstrip()
-            if not line or line.startswith("conntrack v"):
-                continue  # conntrack's own summary comes on standard error, and into many a file
-            row = self._row(line, number)
-            if row is not None:
-                yield from collected.add(row)
+        with self._content:
+            for number, raw in enumerate(self._content, start=1):
+                self._read_bytes += len(raw)
+                line = raw.decode("utf-8", "replace").rstrip()
+                if not line or line.startswith("conntrack v"):
+                    continue  # conntrack's own summary comes on standard error, and into many a file
+                row = self._row(line, number)
+                if row is not None:
+                    yield from collected.add(row)
         yield from collected.rest()
 
     def _row(self, line: str, number: int) -> FlowRow | None:

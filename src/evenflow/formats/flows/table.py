@@ -122,13 +122,19 @@ class Table:
         """See `FlowSource`."""
         wanted = [pl.col(name).alias(column) for column, name in self._layout.names.items()]
         batches = self._frame.select(wanted).collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
-        for batch in batches:
+        while (batch := self._next(batches)) is not None:
             yield from self._blocks_of(batch)
             self._read += len(batch)
         if self._skips.rows * 2 > self._read:
             first = self._skips.all()[0]
             why = f"{self._skips.rows:,} of {self._read:,} rows are no flows; the first: {self.unit} {first.first}, "
             raise InputError([error("flows-unusable", Origin(), f"{why}{first.reason}: {first.example}")])
+
+    def _next(self, batches: Iterator[pl.DataFrame]) -> pl.DataFrame | None:
+        try:
+            return next(batches, None)
+        except pl.exceptions.PolarsError as problem:
+            raise _unreadable(self.what, "", problem) from problem
 
     def _blocks_of(self, batch: pl.DataFrame) -> Iterator[FlowBlock]:
         cells = _cells(batch)
@@ -184,7 +190,10 @@ def csv_table(path: str, head: bytes) -> Table:
     frame = pl.scan_csv(
         path, separator=separator, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy", quote_char='"'
     )
-    names = frame.collect_schema().names()
+    try:
+        names = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as problem:
+        raise _unreadable("CSV", path, problem) from problem
     layout = layout_of(names, text=True)
     what = "nfdump CSV" if {"sa", "da", "ibyt"} <= set(names) else "CSV"
     return Table(what, frame, layout, None)
@@ -206,6 +215,11 @@ def parquet_table(path: str) -> Table:
             [error("flows-unreadable", Origin(path), f"is no Parquet file that can be read: {first}")]
         ) from problem
     return Table("Parquet", frame, layout, rows)
+
+
+def _unreadable(what: str, path: str, problem: Exception) -> InputError:
+    first = next(iter(str(problem).splitlines()), type(problem).__name__)
+    return InputError([error("flows-unreadable", Origin(path), f"is no {what} file that can be read: {first}")])
 
 
 def layout_of(names: Sequence[str], *, text: bool) -> Layout:
