@@ -59,7 +59,7 @@ ROUTE = "".join(
 RIGHT = BYPASS + INBOUND + OUTPUT + DIVIDE + ROUTE
 
 #: What `exact_findings` tells of a right router.
-GOOD_TO_KNOW = {"uplink-lost", "detection-time", "next-hop-only"}
+GOOD_TO_KNOW = {"uplink-lost", "detection-time", "next-hop-only", "no-second-route"}
 
 
 def codes(rules: str) -> set[str]:
@@ -88,8 +88,30 @@ FAULTS = {
     "answers of servers get no routing mark": ("forward-not-routed", FORWARD + RIGHT.replace(ROUTE, ROUTES_NEW)),
     "local networks are sent to uplinks": ("connected-not-bypassed", RIGHT.replace(BYPASS, "")),
     "the bypass comes too late": ("connected-not-bypassed", INBOUND + OUTPUT + DIVIDE + ROUTES_AT_ONCE + BYPASS),
+    "only what is for the router is divided": (
+        "classifier-for-the-router",
+        RIGHT.replace(DIVIDE, DIVIDE.replace("connection-state=new", "connection-state=new dst-address-type=local")),
+    ),
     "routing marks before connection marks": ("marked-too-late", BYPASS + INBOUND + OUTPUT + ROUTE + DIVIDE),
 }
+
+
+def lines(code: str, text: str) -> list[int]:
+    """The lines of which that is told."""
+    loaded = configuration.parse(text.encode(), "router.rsc")
+    assert loaded.router is not None, loaded.findings
+    return [finding.where.line for finding in exact_findings(loaded.router, ()) if finding.code == code]
+
+
+def test_gateways_that_nobody_watches_are_told_once_each() -> None:
+    assert lines("gateway-not-watched", HEAD.replace(" check-gateway=ping", "")) == [7, 8]
+    assert lines("gateway-not-watched", HEAD) == []
+
+
+def test_a_table_with_one_way_is_good_to_know() -> None:
+    second = "/ip route add dst-address=0.0.0.0/0 gateway=198.51.100.1 routing-table=isp1 distance=2\n"
+    assert lines("no-second-route", HEAD) == [7, 8]
+    assert lines("no-second-route", HEAD + second) == [8]
 
 
 @pytest.mark.parametrize(("code", "rules"), FAULTS.values(), ids=FAULTS)

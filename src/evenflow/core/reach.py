@@ -16,7 +16,7 @@ from evenflow.core.boxes import bits, joined, meet, meet_all, without_all
 from evenflow.core.mangle import JUMP_DEPTH, chains_of
 from evenflow.core.packet_space import MARK_AXES, NO_INTERFACE, Axis
 from evenflow.model.flow import ConnectionState
-from evenflow.model.matcher import MarkKind
+from evenflow.model.matcher import MarkKind, UnsupportedMatch
 from evenflow.model.router import (
     AcceptAction,
     DestinationNat,
@@ -184,13 +184,15 @@ class _Reach:
         return _Run([*on, *returned], done)
 
     def _split(self, rule: MangleRule | NatRule, boxes: list[Box]) -> tuple[list[Box], list[Box]]:
-        """What a rule matches of the packets, and what it leaves."""
+        """What a rule may match of the packets, and what it may leave."""
         asked = self._asked_by(rule)
         matched = meet_all(boxes, asked)
         if not matched:
             return [], boxes
         examples = self._found.matched.setdefault(id(rule), [])
         examples += matched[: _EXAMPLES - len(examples)]
+        if any(isinstance(matcher, UnsupportedMatch) for matcher in rule.matchers):
+            return matched, boxes  # nobody knows which of them it takes
         return matched, without_all(boxes, asked)
 
     def _asked_by(self, rule: MangleRule | NatRule) -> list[Box]:

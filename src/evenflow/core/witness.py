@@ -49,15 +49,15 @@ _USUAL = (TCP, UDP, ICMP, ICMPV6)
 
 def witness(router: Router, space: PacketSpace, box: Box, seed: int) -> Packet | None:
     """A packet of that box, or None where none is found: so few addresses may never hash to such a value."""
-    interfaces = [name for name in _values(space, box, Axis.IN) if name != ANOTHER_INTERFACE]
-    states = _values(space, box, Axis.STATE)
+    interfaces = [name for name in values_on(space, box, Axis.IN) if name != ANOTHER_INTERFACE]
+    states = values_on(space, box, Axis.STATE)
     if not interfaces:
         return None
     interfaces.sort(key=lambda name: name in (NO_INTERFACE, LOOPBACK))
     candidates = _candidates(space, box, interfaces[0])
     scales = moduli(router)
     wanted = {
-        classifier: {space.classes.buckets[classifier][value] for value in _values(space, box, axis)}
+        classifier: {space.classes.buckets[classifier][value] for value in values_on(space, box, axis)}
         for classifier, axis in space.classifiers.items()
         if box[axis] != space.everything[axis]
     }
@@ -66,7 +66,7 @@ def witness(router: Router, space: PacketSpace, box: Box, seed: int) -> Packet |
             space.classes.buckets[classifier][classify(packet, classifier, scales[classifier], seed)] in values
             for classifier, values in wanted.items()
         ):
-            return replace(packet, state=states[0], connection_mark=_values(space, box, Axis.CONNECTION_MARK)[0])
+            return replace(packet, state=states[0], connection_mark=values_on(space, box, Axis.CONNECTION_MARK)[0])
     return None
 
 
@@ -99,7 +99,7 @@ def command(packet: Packet, file: str, seed: int) -> str:
     return shlex.join([*words, "--seed", str(seed), "--machine", "supposed"])
 
 
-def _values(space: PacketSpace, box: Box, axis: int) -> list[Any]:
+def values_on(space: PacketSpace, box: Box, axis: int) -> list[Any]:
     """The values that a box has on an axis."""
     return [space.axes[axis][number] for number in bits(box[axis])]
 

@@ -24,8 +24,9 @@
 | interface-missing, interface-down, bridge-port, gateway-unreachable | error | this machine can't do it |
 | foreign-route, foreign-rule | warning | somebody else's takes packets before ours can |
 
-`exact.exact_findings` adds what takes a trace of many packets: dead-rule; inbound-not-marked, output-not-routed,
-answers-marked-anew, forward-not-routed; connected-not-bypassed, marked-too-late; uplink-lost, no-way-left,
+`exact.exact_findings` adds what only `evenflow check` looks for, most of it by tracing many packets: dead-rule,
+classifier-for-the-router; inbound-not-marked, output-not-routed, answers-marked-anew, forward-not-routed;
+connected-not-bypassed, marked-too-late; gateway-not-watched, no-second-route; uplink-lost, no-way-left,
 loss-not-followed.
 """
 

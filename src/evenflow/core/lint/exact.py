@@ -10,20 +10,23 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from evenflow.core.addresses import type_of
 from evenflow.core.boxes import meet_all, without_all
 from evenflow.core.limits import limit_findings
 from evenflow.core.lint.answers import answer_findings
 from evenflow.core.lint.dead import asked_by, dead_finding, dead_rules
 from evenflow.core.lint.local import local_findings
 from evenflow.core.lint.losses import loss_findings
+from evenflow.core.lint.watched import watched_findings
 from evenflow.core.packet_space import Axis, PacketSpace
 from evenflow.core.reach import TooManyBoxesError, reach
 from evenflow.core.streams import stream_groups
 from evenflow.core.supposed import Arrival, supposed_machine
 from evenflow.core.trace import Tracer
-from evenflow.core.witness import command, witness
-from evenflow.model.finding import Severity
+from evenflow.core.witness import command, values_on, witness
+from evenflow.model.finding import Severity, warning
 from evenflow.model.flow import BOTH_FAMILIES, ConnectionState
+from evenflow.model.matcher import AddressType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -53,8 +56,10 @@ def exact_findings(router: Router, told: Iterable[Finding]) -> tuple[Finding, ..
     found = (
         *(exact.shown(finding) for finding in told),
         *exact.dead(told),
+        *exact.for_the_router_only(),
         *answer_findings(router, SEED),
         *local_findings(router, SEED),
+        *watched_findings(router),
         *loss_findings(router, SEED),
     )
     return tuple(sorted(found, key=lambda finding: finding.where.line))
@@ -92,6 +97,24 @@ class _Exact:
             space = self._spaces[family]
             finding = dead_finding(rule, self._router, space, self._reached[family])
             yield self._with(finding, self._packet(asked_by(rule, space), space, partial(_missed, rule)))
+
+    def for_the_router_only(self) -> Iterator[Finding]:
+        """Classifiers that divide nothing but what is for the router itself: `local` where `!local` was meant."""
+        for group in stream_groups(self._router):
+            if group.chain != "prerouting":
+                continue
+            kinds = {
+                type_of(space.address(number), self._machine)
+                for family, reached in self._reached.items()
+                for rule in group.rules
+                for box in reached.by(rule)
+                for space in (self._spaces[family],)
+                for number in values_on(space, box, Axis.DESTINATION)
+            }
+            if kinds == {AddressType.LOCAL}:
+                what = "these rules divide only connections to the router itself, and none that pass through it"
+                mend = "write dst-address-type=!local"
+                yield warning("classifier-for-the-router", group.rules[0].origin, f"{what}; {mend}")
 
     # --- packets that show -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,66 @@
+"""Default routes that nobody watches, and tables with one way only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenflow.core.uplinks import default_routes, uplinks
+from evenflow.model.finding import info, warning
+from evenflow.model.router import MAIN_TABLE, AddressGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenflow.model.finding import Finding
+    from evenflow.model.flow import Address
+    from evenflow.model.router import Route, Router
+
+
+def watched_findings(router: Router) -> Iterator[Finding]:
+    """What is missing for failover; of a router with one uplink nothing is."""
+    if len(uplinks(router)) > 1:
+        yield from _not_watched(router)
+        yield from _only_one_way(router)
+
+
+def _not_watched(router: Router) -> Iterator[Finding]:
+    """Gateways whose silence no route takes note of: a link that stays up keeps them in force."""
+    first: dict[Address, Route] = {}
+    for route in default_routes(router):
+        for gateway in route.gateways:
+            if isinstance(gateway, AddressGateway):
+                first.setdefault(gateway.address, route)
+    watched = {
+        gateway.address
+        for route in router.routes
+        for gateway in route.gateways
+        if isinstance(gateway, AddressGateway) and _is_watched(route)
+    }
+    for address, route in first.items():
+        if address not in watched:
+            yield warning(
+                "gateway-not-watched",
+                route.origin,
+                f"nothing watches gateway {address}: when it falls silent and its link stays up, connections still go "
+                "there; add check-gateway=ping to its default routes",
+            )
+
+
+def _is_watched(route: Route) -> bool:
+    return route.check_gateway is not None or bool(route.watches) or any(route.gateway_watches)
+
+
+def _only_one_way(router: Router) -> Iterator[Finding]:
+    """Tables for routing marks with one default route: what it carries goes by the main table when it is gone."""
+    tables: dict[tuple[str, int], list[Route]] = {}
+    for route in default_routes(router):
+        if route.table != MAIN_TABLE:
+            tables.setdefault((route.table, route.destination.version), []).append(route)
+    for (table, _), routes in tables.items():
+        if len({gateway for route in routes for gateway in route.gateways}) == 1:
+            yield info(
+                "no-second-route",
+                routes[0].origin,
+                f"table {table} has no second default route: when this one goes, what has its mark leaves by whatever "
+                "the main table prefers; add the others with larger distances to choose",
+            )
