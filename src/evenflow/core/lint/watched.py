@@ -9,11 +9,11 @@ from evenflow.model.finding import info, warning
 from evenflow.model.router import MAIN_TABLE, AddressGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from evenflow.model.finding import Finding
     from evenflow.model.flow import Address
-    from evenflow.model.router import Route, Router
+    from evenflow.model.router import Gateway, Route, Router
 
 
 def watched_findings(router: Router) -> Iterator[Finding]:
@@ -56,11 +56,16 @@ def _only_one_way(router: Router) -> Iterator[Finding]:
     for route in default_routes(router):
         if route.table != MAIN_TABLE:
             tables.setdefault((route.table, route.destination.version), []).append(route)
-    for (table, _), routes in tables.items():
-        if len({gateway for route in routes for gateway in route.gateways}) == 1:
+    for (table, version), routes in tables.items():
+        others = [route for (_, other), found in tables.items() if other == version for route in found]
+        if len(_gateways(routes)) == 1 < len(_gateways(others)):
             yield info(
                 "no-second-route",
                 routes[0].origin,
                 f"table {table} has no second default route: when this one goes, what has its mark leaves by whatever "
                 "the main table prefers; add the others with larger distances to choose",
             )
+
+
+def _gateways(routes: Iterable[Route]) -> set[Gateway]:
+    return {gateway for route in routes for gateway in route.gateways}
