@@ -132,8 +132,9 @@ class _Table:
     def _places(self, block: FlowBlock, engine: Engine) -> NDArray[np.int64]:
         """The combination of each row, as one number."""
         places = np.zeros(len(block), np.int64)
-        for count, column in self._columns(block, engine):
-            places *= count
+        for number, (count, column) in enumerate(self._columns(block, engine)):
+            if number:
+                places *= count
             places += column
         return places
 

@@ -45,26 +45,33 @@ class Series:
         width: int,
     ) -> None:
         """Add flows; all arguments have shape (n,). Those without a time (NaN) are left out."""
-        known = np.isfinite(start_s)
-        if not known.all():
+        if not np.isfinite(start_s.sum()):
+            known = np.isfinite(start_s)
             start_s, columns, amounts = start_s[known], columns[known], amounts[known]
             end_s = end_s[known] if end_s is not None else None
         if not len(start_s):
             return
-        rows = _Rows(np.floor_divide(start_s, self.step_s).astype(np.int64), columns, amounts)
+        rows = _Rows(self._steps_of(start_s), columns, amounts)
         if end_s is not None:
             ends = np.where(np.isfinite(end_s), end_s, start_s)
-            more = np.floor_divide(ends, self.step_s).astype(np.int64) - rows.steps
+            more = self._steps_of(ends) - rows.steps
             more = np.where((more > 0) & (more < _MOST_OF_A_FLOW), more, 0)
             rows = _spread(rows, more) if more.any() else rows
         self._count(rows, width)
         while len(self._steps) > MOST_STEPS:
             self._double()
 
+    def _steps_of(self, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The step of each time; of those before 1970, which no file has, the one behind it."""
+        return (times_s / self.step_s).astype(np.int64)
+
     def _count(self, rows: _Rows, width: int) -> None:
         lowest = int(rows.steps.min())
         if int(rows.steps.max()) - lowest < MOST_STEPS:
-            sums = _sums((rows.steps - lowest) * width + rows.columns, rows.amounts)
+            places = rows.steps - lowest
+            places *= width
+            places += rows.columns
+            sums = _sums(places, rows.amounts)
             sums.resize(-(-len(sums) // width) * width, refcheck=False)
             for number in np.unique(np.flatnonzero(sums) // width).tolist():
                 self._put(lowest + number, sums[number * width : (number + 1) * width])

@@ -53,6 +53,7 @@ class Capture:
     """See `FlowSource`."""
 
     unit = "packet"
+    rows = None
 
     def __init__(self, content: IO[bytes], size_bytes: int | None, *, next_generation: bool) -> None:
         self.what = "pcapng" if next_generation else "pcap"

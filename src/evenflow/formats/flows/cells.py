@@ -31,26 +31,30 @@ class Addresses:
     """A column of addresses of both families.
 
     Attributes:
-        version: 4 or 6 for each row, 0 for none; uint8, shape (n,).
+        version: 4 or 6 for each row, 0 for none; uint8, shape (n,). None: all are IPv4.
         ipv4: numbers of those of IPv4; uint32, shape (n,).
         ipv6: numbers of those of IPv6 by row.
     """
 
-    version: NDArray[np.uint8]
+    version: NDArray[np.uint8] | None
     ipv4: NDArray[np.uint32]
     ipv6: dict[int, int]
+
+    def versions(self) -> NDArray[np.uint8]:
+        """`version`, also where all are IPv4."""
+        return np.full(len(self.ipv4), 4, np.uint8) if self.version is None else self.version
 
     def words(self, family: Family, rows: Rows) -> NDArray[np.uint32]:
         """The addresses of these rows, as in a `FlowBlock`."""
         if family is Family.IPV4:
             return self.ipv4[rows]
-        return words_of([self.ipv6[row] for row in np.arange(len(self.version))[rows].tolist()], family)
+        return words_of([self.ipv6[row] for row in np.arange(len(self.ipv4))[rows].tolist()], family)
 
 
 def addresses(column: pl.Series) -> Addresses:
     """Addresses from strings, from unsigned numbers (IPv4), or from 4 or 16 bytes."""
     if column.dtype == pl.UInt32 and not column.null_count():
-        return Addresses(np.full(len(column), 4, np.uint8), column.to_numpy(), {})
+        return Addresses(None, column.to_numpy(), {})
     if column.dtype.is_integer():
         good = column.is_between(0, 0xFFFF_FFFF).fill_null(value=False).to_numpy()
         words = column.cast(pl.UInt32, strict=False).fill_null(0).to_numpy()
@@ -80,7 +84,7 @@ def _from_text(column: pl.Series) -> Addresses:
         number = known[text]
         if number is not None:
             version[row], ipv6[row] = 6, number
-    return Addresses(version, ipv4.astype(np.uint32), ipv6)
+    return Addresses(None if good.all() else version, ipv4.astype(np.uint32, copy=False), ipv6)
 
 
 def _ipv6(text: str) -> int | None:
@@ -145,7 +149,8 @@ def times(column: pl.Series) -> NDArray[np.float64]:
         )
         parsed = dates.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False).dt.epoch("us") / 1e6
         seconds = seconds.zip_with(seconds.is_not_null(), parsed)
-    found = seconds.fill_null(np.nan).to_numpy().copy()
-    for above, unit in _UNITS:
-        found = np.where(found > above, found / unit, found)
+    found = seconds.fill_null(np.nan).to_numpy()
+    if len(found) and float(np.fmax.reduce(found)) > _UNITS[-1][0]:
+        for above, unit in _UNITS:
+            found = np.where(found > above, found / unit, found)
     return found

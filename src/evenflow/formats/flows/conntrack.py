@@ -33,7 +33,7 @@ STARTS = re.compile(rb"^\s*(?:\[\s*\w+\s*\]\s+)?(?:ipv[46]\s+\d+\s+)?[\w-]+\s+\d
 class ConntrackText:
     """See `FlowSource`."""
 
-    what, unit = "conntrack -L", "line"
+    what, unit, rows = "conntrack -L", "line", None
 
     def __init__(self, content: IO[bytes], size_bytes: int | None) -> None:
         self._content, self._size_bytes = content, size_bytes

@@ -75,11 +75,19 @@ class _Cells:
     start_s: NDArray[np.float64] | None
     end_s: NDArray[np.float64] | None
 
+    @property
+    def all_right(self) -> bool:
+        """Whether all rows are flows of IPv4, as can be said of numbers that are unsigned."""
+        addresses_are = self.source.version is None is self.destination.version
+        return addresses_are and all(column.dtype.kind == "u" for column in self.numbers.values())
+
     def block(self, family: Family, rows: Rows) -> FlowBlock:
         """Some rows, all of one family."""
-        count = len(self.source.version[rows])
+        count = len(self.source.ipv4[rows])
         protocol = self._column("proto", rows, count, np.uint8, TCP)
-        sizes = [self.numbers[name][rows].astype(np.uint64) for name in ("bytes", "back") if name in self.numbers]
+        sizes = [
+            self.numbers[name][rows].astype(np.uint64, copy=False) for name in ("bytes", "back") if name in self.numbers
+        ]
         return FlowBlock(
             family,
             self.source.words(family, rows),
@@ -114,7 +122,7 @@ class Table:
     def __init__(self, what: str, frame: pl.LazyFrame, layout: Layout, rows: int | None) -> None:
         self.what = what
         self.unit = "line" if layout.text else "row"
-        self._frame, self._layout, self._rows = frame, layout, rows
+        self._frame, self._layout, self.rows = frame, layout, rows
         self._skips = Skips()
         self._read = 0
 
@@ -138,9 +146,12 @@ class Table:
 
     def _blocks_of(self, batch: pl.DataFrame) -> Iterator[FlowBlock]:
         cells = _cells(batch)
-        good = self._checked(batch, cells)
+        if cells.all_right:
+            yield cells.block(Family.IPV4, slice(None))
+            return
+        good, version = self._checked(batch, cells), cells.source.versions()
         for family in Family:
-            of_it = good & (cells.source.version == (4 if family is Family.IPV4 else 6))
+            of_it = good & (version == (4 if family is Family.IPV4 else 6))
             rows = slice(None) if of_it.all() else np.flatnonzero(of_it)
             if isinstance(rows, slice) or len(rows):
                 yield cells.block(family, rows)
@@ -148,7 +159,7 @@ class Table:
     def _checked(self, batch: pl.DataFrame, cells: _Cells) -> NDArray[np.bool_]:
         """The rows that are flows; the others are counted."""
         good = np.ones(len(batch), np.bool_)
-        source, destination = cells.source.version, cells.destination.version
+        source, destination = cells.source.versions(), cells.destination.versions()
         good = self._without(source == 0, good, "no source address", batch["src"])
         good = self._without(destination == 0, good, "no destination address", batch["dst"])
         good = self._without(source != destination, good, "addresses of two families", batch["dst"])
@@ -176,7 +187,7 @@ class Table:
 
     def part_read(self) -> float | None:
         """See `FlowSource`."""
-        return self._read / self._rows if self._rows else None
+        return self._read / self.rows if self.rows else None
 
 
 def csv_table(path: str, head: bytes) -> Table:
