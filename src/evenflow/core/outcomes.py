@@ -40,14 +40,19 @@ class Outcome:
     """How flows end.
 
     Attributes:
-        uplinks: numbers of the uplinks that they leave by; several where the kernel chooses with a secret of its own,
-            none where they leave by none.
+        ways: for each way that they may go the number of its uplink, None where it is none's; several where the kernel
+            chooses with a secret of its own.
         interface: that they leave by; None: by none, or by one of several.
     """
 
     disposition: Disposition
-    uplinks: tuple[int, ...]
+    ways: tuple[int | None, ...]
     interface: str | None
+
+    @property
+    def uplinks(self) -> tuple[int, ...]:
+        """The uplinks among the ways."""
+        return tuple(way for way in self.ways if way is not None)
 
 
 class Outcomes:
@@ -79,7 +84,7 @@ class Outcomes:
         others = (self._tracer.outcome(packet, buckets, choice) for choice in range(1, first.ways))
         names = [uplink.name for uplink in self._uplinks]
         ways = [uplink_of(trace, self._uplinks) for trace in (first, *others)]
-        numbers = tuple(names.index(way) for way in ways if way is not None)
+        numbers = tuple(names.index(way) if way is not None else None for way in ways)
         outcome = Outcome(first.disposition, numbers, first.out_interface if first.ways == 1 else None)
         number = self._numbers.setdefault(outcome, len(self.known))
         if number == len(self.known):

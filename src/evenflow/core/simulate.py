@@ -113,8 +113,8 @@ class Simulation:
     def _columns(self) -> NDArray[np.int32]:
         """For each outcome the uplink, or the number behind the last one."""
         none = len(self.uplinks)
-        known = (outcome.uplinks for outcome in self._outcomes.known)
-        return np.array([ways[0] if len(ways) == 1 else none for ways in known], np.int32)
+        only = (outcome.ways[0] if len(outcome.ways) == 1 else None for outcome in self._outcomes.known)
+        return np.array([none if way is None else way for way in only], np.int32)
 
     def outcome(self, number: int) -> Outcome:
         """An outcome by its number."""
@@ -130,7 +130,7 @@ class Simulation:
             self._all_flows,
             int(sum(self._amounts.values())) if self._has_bytes else None,
             sum(self._flows[number] for number, outcome in known if outcome.uplinks),
-            sum(self._flows[number] for number, outcome in known if len(outcome.uplinks) > 1),
+            sum(self._flows[number] for number, outcome in known if outcome.uplinks and len(outcome.ways) > 1),
             tuple(self._loads()),
             tuple(self._elsewhere()),
             self._clients.top(top, names),
@@ -143,7 +143,7 @@ class Simulation:
         parts = [0.0] * len(self.uplinks)
         for number, outcome in enumerate(self._outcomes.known):
             for uplink in outcome.uplinks:
-                parts[uplink] += by_outcome[number] / len(outcome.uplinks)
+                parts[uplink] += by_outcome[number] / len(outcome.ways)
         return parts
 
     def _loads(self) -> Iterator[UplinkLoad]:
@@ -177,7 +177,7 @@ class Simulation:
         found = np.zeros((len(self.uplinks), len(table[1])))
         for number, outcome in enumerate(self._outcomes.known):
             for uplink in outcome.uplinks:
-                found[uplink] += table[1][:, number] / len(outcome.uplinks)
+                found[uplink] += table[1][:, number] / len(outcome.ways)
         return found
 
     def _steps(self) -> Steps | None:
@@ -193,12 +193,13 @@ class Simulation:
     def _elsewhere(self) -> Iterator[Elsewhere]:
         found: dict[tuple[Disposition, str | None], list[float]] = {}
         for number, outcome in enumerate(self._outcomes.known):
-            if not outcome.uplinks and self._flows[number]:
+            part = outcome.ways.count(None) / len(outcome.ways)
+            if part and self._flows[number]:
                 sums = found.setdefault((outcome.disposition, outcome.interface), [0, 0.0])
-                sums[0] += self._flows[number]
-                sums[1] += self._amounts[number] if self._has_bytes else 0
+                sums[0] += self._flows[number] * part
+                sums[1] += self._amounts[number] * part if self._has_bytes else 0
         for (disposition, interface), (flows, amount) in sorted(found.items(), key=lambda item: -item[1][0]):
-            yield Elsewhere(disposition, interface, int(flows), int(amount))
+            yield Elsewhere(disposition, interface, round(flows), round(amount))
 
 
 class Shift:
