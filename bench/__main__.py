@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bench import classify, daemon, idle
+from bench import classify, daemon, idle, simulate
 from evenflow.formats import routeros
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace, enter_private
@@ -123,6 +123,7 @@ def main() -> int:
     held &= idle.measure(tell)
     held &= daemon.measure(tell)
     held &= classify.measure()
+    held &= simulate.measure(tell)
     return 0 if held else 1
 
 
