@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,8 +114,8 @@ def measure(tell: Callable[[str, float, float], bool]) -> bool:
             simulate(file, name)  # compiled and warm
             ratios = []
             for _ in range(TURNS):
-                alone_s = _seconds(lambda: read(file))
-                ratios.append(_seconds(lambda name=name: simulate(file, name)) / alone_s)
+                alone_s = _seconds(partial(read, file))
+                ratios.append(_seconds(partial(simulate, file, name)) / alone_s)
             middle = statistics.median(ratios)
             what = f"simulating {ROWS:,} flows, beside reading them, {name}"
             print(f"{what:<60} {middle:8.1f}      (limit {MOST_OF_READING:g}; {min(ratios):.1f} to {max(ratios):.1f})")
