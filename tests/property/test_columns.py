@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from evenflow.core import columns_numpy, pcc
 from evenflow.core.classes import partition
 from evenflow.core.columns import NUMBA_PAYS_ROWS, engine
-from evenflow.core.columns_numba import NumbaEngine, _loop
+from evenflow.core.columns_numba import NumbaEngine, compiled
 from evenflow.core.columns_numpy import BLOCK_ROWS, NumpyEngine
 from evenflow.core.columns_tables import class_table
 from evenflow.core.pcc import classify
@@ -336,4 +336,4 @@ def test_a_loop_is_compiled_where_no_folder_can_keep_it(monkeypatch: pytest.Monk
     def doubled(number: int) -> int:
         return 2 * number
 
-    assert _loop(doubled)(21) == 42
+    assert compiled(doubled)(21) == 42

@@ -40,12 +40,12 @@ _PORT_PROTOCOLS = tuple(sorted(PORT_PROTOCOLS))
 _LITTLE_ENDIAN = sys.byteorder == "little"
 
 
-def _part(function: F) -> F:
+def inlined(function: F) -> F:
     """A function for compiled loops to call."""
     return cast("F", numba.njit(function))
 
 
-def _loop(function: F) -> F:
+def compiled(function: F) -> F:
     """A compiled loop: kept beside this file, else in the user's cache folder, else compiled in each process."""
     try:
         return cast("F", numba.njit(cache=True, nogil=True)(function))
@@ -64,17 +64,17 @@ class _State(NamedTuple):
 # Numba makes 64 bits of the sum of two 32-bit numbers; np.uint32() around each step brings them back.
 
 
-@_part
+@inlined
 def _rotated(word: np.uint32, bits: int) -> np.uint32:
     return np.uint32(word << np.uint32(bits)) | np.uint32(word >> np.uint32(32 - bits))
 
 
-@_part
+@inlined
 def _stirred(word: np.uint32, other: np.uint32, bits: int) -> np.uint32:
     return np.uint32(np.uint32(word - other) ^ _rotated(other, bits))
 
 
-@_part
+@inlined
 def _mix(state: _State) -> _State:
     """See `pcc.jhash`."""
     a, b, c = state
@@ -87,12 +87,12 @@ def _mix(state: _State) -> _State:
     return _State(a, b, c)
 
 
-@_part
+@inlined
 def _taken(word: np.uint32, other: np.uint32, bits: int) -> np.uint32:
     return np.uint32(np.uint32(word ^ other) - _rotated(other, bits))
 
 
-@_part
+@inlined
 def _final(state: _State) -> np.uint32:
     """See `pcc.jhash`."""
     a, b, c = state
@@ -105,7 +105,7 @@ def _final(state: _State) -> np.uint32:
     return _taken(c, b, 24)
 
 
-@_part
+@inlined
 def _turned(word: np.uint32) -> np.uint32:
     """With its bytes the other way around."""
     outer = np.uint32(word << np.uint32(24)) | np.uint32(word >> np.uint32(24))
@@ -115,7 +115,7 @@ def _turned(word: np.uint32) -> np.uint32:
     return np.uint32(outer | inner)
 
 
-@_part
+@inlined
 def _absorbed(state: _State, addresses: Words, first: int, row: int) -> _State:
     """The state after a whole block of 12 bytes, which jhash reads in the machine's byte order."""
     a, b, c = addresses[first][row], addresses[first + 1][row], addresses[first + 2][row]
@@ -124,7 +124,7 @@ def _absorbed(state: _State, addresses: Words, first: int, row: int) -> _State:
     return _mix(_State(np.uint32(state.a + a), np.uint32(state.b + b), np.uint32(state.c + c)))
 
 
-@_part
+@inlined
 def _port_word(ports: Ports, row: int) -> np.uint32:
     """One port or two as four bytes of the key, read as its rest is."""
     if len(ports) == 0:
@@ -135,7 +135,7 @@ def _port_word(ports: Ports, row: int) -> np.uint32:
     return _turned(np.uint32(high | np.uint32(ports[1][row])))
 
 
-@_part
+@inlined
 def _hashed(addresses: Words, ports: Ports, initial: np.uint32, row: int) -> np.uint32:
     """`pcc.jhash` of one row: one or two addresses, of one word or four each, and up to two ports."""
     state = _State(initial, initial, initial)
@@ -156,13 +156,13 @@ def _hashed(addresses: Words, ports: Ports, initial: np.uint32, row: int) -> np.
     return _final(_State(np.uint32(state.a + first), np.uint32(state.b + second), np.uint32(state.c + last)))
 
 
-@_part
+@inlined
 def _bucket(addresses: Words, ports: Ports, initial: np.uint32, modulus: np.uint64, row: int) -> np.uint32:
     hashed = np.uint64(_hashed(addresses, ports, initial, row))
     return np.uint32((hashed * modulus) >> np.uint64(32))
 
 
-@_part
+@inlined
 def _count_with_ports(protocol: NDArray[np.uint8]) -> np.uint32:
     count = np.uint32(0)
     for number in protocol:
@@ -170,7 +170,7 @@ def _count_with_ports(protocol: NDArray[np.uint8]) -> np.uint32:
     return count
 
 
-@_loop
+@compiled
 def _fill(
     addresses: Words,
     ports: Ports,
@@ -200,7 +200,7 @@ def _fill(
                 out[row] = classes[out[row]]
 
 
-@_loop
+@compiled
 def _walk(words: NDArray[np.uint32], cells: NDArray[np.int32], page_bits: int, out: NDArray[np.uint32]) -> None:
     """The class of each address; see `ClassTable`."""
     for row in range(len(out)):
@@ -213,7 +213,7 @@ def _walk(words: NDArray[np.uint32], cells: NDArray[np.int32], page_bits: int, o
         out[row] = cell
 
 
-@_loop
+@compiled
 def _look_up(values: NDArray[np.unsignedinteger], classes: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
     for row in range(len(out)):
         out[row] = classes[values[row]]

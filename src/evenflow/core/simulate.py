@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from evenflow.core.arrivals import Arrivals
 from evenflow.core.outcomes import Outcomes, hashes_what_is_translated
 from evenflow.core.pcc import moduli
+from evenflow.core.simulate_amounts import amounts_of, sizes_of
 from evenflow.core.simulate_chance import KeyWeights, interval
 from evenflow.core.simulate_clients import Clients, Pairs
 from evenflow.core.simulate_series import Series
@@ -77,9 +79,10 @@ class Simulation:
         width = len(self.uplinks) + 1
         self._flows: defaultdict[int, int] = defaultdict(int)
         self._amounts: defaultdict[int, float] = defaultdict(float)
-        self._series = Series()
-        self._clients, self._pairs = Clients(width), Pairs(width)
-        self._weights = [KeyWeights(classifier) for classifier in moduli(router)]
+        loops = self._loops = import_module("evenflow.core.simulate_numba") if engine.name == "numba" else None
+        self._series = Series(loops)
+        self._clients, self._pairs = Clients(width, loops), Pairs(width, loops)
+        self._weights = [KeyWeights(classifier, loops) for classifier in moduli(router)]
         self._all_flows, self._has_bytes = 0, False
 
     def add(self, block: FlowBlock) -> NDArray[np.int32]:
@@ -89,26 +92,29 @@ class Simulation:
 
     def _add(self, block: FlowBlock) -> NDArray[np.int32]:
         found = self._outcomes.of(block, self._engine)
-        width = len(self._outcomes.known)
-        if block.size_bytes is None:
-            amounts = np.ones(len(block))
-        else:
-            self._has_bytes = True
-            amounts = block.size_bytes.astype(np.float64)
-        for number, flows in enumerate(np.bincount(found, minlength=width).tolist()):
-            self._flows[number] += flows
-        for number, amount in enumerate(np.bincount(found, amounts, width).tolist()):
-            self._amounts[number] += amount
+        self._count(block, found)
         self._all_flows += len(block)
-        columns = self._columns()[found]
-        self._clients.add(block, columns, amounts)
+        self._has_bytes = self._has_bytes or block.size_bytes is not None
+        columns, none = self._columns()[found], len(self.uplinks)
+        self._clients.add(block, columns)
         self._pairs.add(block, columns)
-        balanced = columns < len(self.uplinks)
         for weights in self._weights:
-            weights.add(block, balanced, amounts, self._engine)
-        if block.start_s is not None:
-            self._series.add(block.start_s, block.end_s, found, amounts, width)
+            weights.add(block, columns, none, self._engine)
+        self._series.add(block, found, len(self._outcomes.known))
         return found
+
+    def _count(self, block: FlowBlock, found: NDArray[np.int32]) -> None:
+        """Add the rows to their outcomes."""
+        width = len(self._outcomes.known)
+        flows, amounts = np.zeros(width, np.int64), np.zeros(width)
+        if self._loops is not None:
+            self._loops.count_outcomes(found, sizes_of(block), flows, amounts)
+        else:
+            flows += np.bincount(found, minlength=width)
+            amounts += np.bincount(found, amounts_of(block), width)
+        for number in range(width):
+            self._flows[number] += int(flows[number])
+            self._amounts[number] += float(amounts[number])
 
     def _columns(self) -> NDArray[np.int32]:
         """For each outcome the uplink, or the number behind the last one."""
@@ -215,7 +221,7 @@ class Shift:
     def add(self, block: FlowBlock) -> None:
         """Count a block in both, and what moves."""
         found, then = self._before.add(block), self._after.add(block)
-        amounts = np.ones(len(block)) if block.size_bytes is None else block.size_bytes.astype(np.float64)
+        amounts = amounts_of(block)
         pairs = found.astype(np.int64) << 32 | then
         distinct, inverse = np.unique(pairs, return_inverse=True)
         flows, sums = np.bincount(inverse), np.bincount(inverse, amounts)

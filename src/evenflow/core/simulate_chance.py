@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evenflow.core.simulate_amounts import amounts_of, sizes_of
 from evenflow.model.simulation import Interval
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
     from evenflow.core.columns import Engine
@@ -37,15 +40,20 @@ _SEED = 0x5EED_CE11
 class KeyWeights:
     """The weights of a classifier's keys: how much `concentration` there is in flows and in amounts."""
 
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
+    def __init__(self, classifier: Classifier, loops: ModuleType | None = None) -> None:
+        """`loops`: those of `core.simulate_numba`, if they are to count."""
+        self._classifier, self._loops = classifier, loops
         # Cells 2n and 2n + 1 are those of the n-th cell with the two signs: what is left is their difference.
         self._flows = np.zeros(2 * _CELLS)
         self._amounts = np.zeros(2 * _CELLS)
 
-    def add(self, block: FlowBlock, balanced: NDArray[np.bool_], amounts: NDArray[np.float64], engine: Engine) -> None:
-        """Add the flows of a block that are balanced; arguments have shape (n,)."""
+    def add(self, block: FlowBlock, columns: NDArray[np.int32], none: int, engine: Engine) -> None:
+        """Add the flows of a block that are balanced: those whose column, shape (n,), is below `none`."""
         cells = engine.buckets(block, self._classifier, 2 * _CELLS, _SEED)
+        if self._loops is not None:
+            self._loops.count_cells(cells, columns, none, sizes_of(block), self._flows, self._amounts)
+            return
+        amounts, balanced = amounts_of(block), columns < none
         if not balanced.all():
             cells, amounts = cells[balanced], amounts[balanced]
         self._flows += np.bincount(cells, minlength=2 * _CELLS)

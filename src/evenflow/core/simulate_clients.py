@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evenflow.core.simulate_amounts import amounts_of, sizes_of
 from evenflow.model.flow import Family
 from evenflow.model.simulation import Client, Stickiness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -39,8 +41,9 @@ _MIX = (np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xBF58_476D_1CE4_E5B9))
 class Clients:
     """Traffic by source address and uplink; `width` columns, the last for what leaves by none."""
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    def __init__(self, width: int, loops: ModuleType | None = None) -> None:
+        """`loops`: those of `core.simulate_numba`, if they are to count."""
+        self._width, self._loops = width, loops
         self._pages = np.full(1 << (32 - _PAGE_BITS), -1, np.int32)
         self._page_numbers: list[int] = []
         self._most_pages = max(1, _MOST_BYTES // (_PAGE * width * 16))
@@ -50,13 +53,22 @@ class Clients:
         self._left_out = 0
         self._seen = 0
 
-    def add(self, block: FlowBlock, columns: NDArray[np.int32], amounts: NDArray[np.float64]) -> None:
-        """Add flows; `columns` and `amounts` have shape (n,)."""
+    def add(self, block: FlowBlock, columns: NDArray[np.int32]) -> None:
+        """Add flows; `columns` has shape (n,)."""
         self._seen += len(block)
-        if block.family is Family.IPV4:
-            self._add_ipv4(block.source, columns, amounts)
-        else:
-            self._add_other(block.source, columns, amounts)
+        if block.family is not Family.IPV4:
+            self._add_other(block.source, columns, amounts_of(block))
+        elif self._loops is None or not self._add_by_loop(block, columns):
+            self._add_ipv4(block.source, columns, amounts_of(block))
+
+    def _add_by_loop(self, block: FlowBlock, columns: NDArray[np.int32]) -> bool:
+        """Whether it could be done: there are pages for all sources."""
+        assert self._loops is not None
+        if self._loops.lacks_a_page(block.source, self._pages, _PAGE_BITS):
+            return False
+        tables = (table.reshape(-1, _PAGE, self._width) for table in (self._flows, self._amounts))
+        self._loops.count_clients(block.source, columns, sizes_of(block), self._pages, _PAGE_BITS, *tables)
+        return True
 
     def _add_ipv4(self, source: NDArray[np.uint32], columns: NDArray[np.int32], amounts: NDArray[np.float64]) -> None:
         pages = self._pages[source >> _PAGE_BITS]
@@ -140,15 +152,22 @@ def _client(
 class Pairs:
     """Pairs of client and server that leave by more than one uplink: of many a random part, chosen by a hash."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, loops: ModuleType | None = None) -> None:
         """At most 63 columns, the last for what leaves by none."""
-        self._none = width - 1
+        self._none, self._loops = width - 1, loops
         self._shift = 0
         self._keys = np.zeros(0, np.uint64)
         self._ways = np.zeros(0, np.uint64)
+        self._waiting: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
 
     def add(self, block: FlowBlock, columns: NDArray[np.int32]) -> None:
         """Add flows."""
+        if self._loops is not None and block.family is Family.IPV4:
+            keys, ways = np.empty(len(block), np.uint64), np.empty(len(block), np.uint64)
+            ends = block.source, block.destination
+            count = self._loops.pairs_of(*ends, columns, self._none, self._shift, keys, ways)
+            self._put(keys[:count], ways[:count])
+            return
         keys = _mixed(block)
         rows = np.flatnonzero(columns < self._none if not self._shift else self._chosen(keys) & (columns < self._none))
         self._put(keys[rows], np.uint64(1) << columns[rows].astype(np.uint64))
@@ -158,7 +177,14 @@ class Pairs:
         return keys < np.uint64(1 << (64 - self._shift))
 
     def _put(self, keys: NDArray[np.uint64], ways: NDArray[np.uint64]) -> None:
-        keys, ways = np.concatenate([self._keys, keys]), np.concatenate([self._ways, ways])
+        self._waiting.append((keys, ways))
+        if sum(len(waiting) for waiting, _ in self._waiting) > _MOST_PAIRS:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Put together what is known of each pair; of too many, keep a random half, and again."""
+        keys, ways = (np.concatenate(parts) for parts in zip((self._keys, self._ways), *self._waiting, strict=True))
+        self._waiting = []
         order = np.argsort(keys)
         keys, ways = keys[order], ways[order]
         first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.intp)
@@ -171,11 +197,13 @@ class Pairs:
     @property
     def count(self) -> int:
         """About how many pairs there are."""
+        self._merge()
         return len(self._keys) << self._shift
 
     @property
     def split(self) -> int:
         """About how many of them leave by more than one uplink."""
+        self._merge()
         return int(np.count_nonzero(self._ways & (self._ways - np.uint64(1)))) << self._shift
 
 

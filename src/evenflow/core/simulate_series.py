@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evenflow.core.simulate_amounts import amounts_of, sizes_of
+
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
+
+    from evenflow.model.flows import FlowBlock
 
 #: Steps that are kept: two days of minutes. With more time than that steps become twice as long, and so on.
 MOST_STEPS = 2880
@@ -32,11 +38,41 @@ class _Rows:
 class Series:
     """Amounts by step and by column (an outcome, say). `step_s` grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, loops: ModuleType | None = None) -> None:
+        """`loops`: those of `core.simulate_numba`, if they are to count."""
+        self._loops = loops
         self.step_s = SHORTEST_S
         self._steps: dict[int, NDArray[np.float64]] = {}
 
-    def add(
+    def add(self, block: FlowBlock, columns: NDArray[np.int32], width: int) -> None:
+        """Add flows to their columns, shape (n,), of which there are `width`; what has no time (NaN) is left out."""
+        if block.start_s is None or not len(block):
+            return
+        if (
+            self._loops is None
+            or block.end_s is not None
+            or not self._add_by_loop(block, block.start_s, columns, width)
+        ):
+            self._add(block.start_s, block.end_s, columns, amounts_of(block), width)
+        while len(self._steps) > MOST_STEPS:
+            self._double()
+
+    def _add_by_loop(
+        self, block: FlowBlock, start_s: NDArray[np.float64], columns: NDArray[np.int32], width: int
+    ) -> bool:
+        """Whether it could be done: all times are finite, and there are not too many steps between them."""
+        assert self._loops is not None
+        span = self._loops.span_of(start_s, float(self.step_s))
+        if not span.finite or span.last - span.first >= MOST_STEPS:
+            return False
+        table = np.zeros((span.last - span.first + 1, width))
+        self._loops.count_steps(columns, sizes_of(block), start_s, float(self.step_s), span.first, table)
+        for number, sums in enumerate(table):
+            if sums.any():
+                self._put(span.first + number, sums)
+        return True
+
+    def _add(
         self,
         start_s: NDArray[np.float64],
         end_s: NDArray[np.float64] | None,
@@ -44,7 +80,6 @@ class Series:
         amounts: NDArray[np.float64],
         width: int,
     ) -> None:
-        """Add flows; all arguments have shape (n,). Those without a time (NaN) are left out."""
         if not np.isfinite(start_s.sum()):
             known = np.isfinite(start_s)
             start_s, columns, amounts = start_s[known], columns[known], amounts[known]
@@ -58,8 +93,6 @@ class Series:
             more = np.where((more > 0) & (more < _MOST_OF_A_FLOW), more, 0)
             rows = _spread(rows, more) if more.any() else rows
         self._count(rows, width)
-        while len(self._steps) > MOST_STEPS:
-            self._double()
 
     def _steps_of(self, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
         """The step of each time; of those before 1970, which no file has, the one behind it."""
