@@ -66,9 +66,6 @@ def asked_by(rule: MangleRule | NatRule, space: PacketSpace) -> list[Box]:
 
 
 def _contradiction(rule: MangleRule | NatRule, space: PacketSpace) -> str:
-    for matcher in rule.matchers:
-        if not space.allowed(matcher):
-            return f"{condition(matcher)} never holds"
     for one, other in combinations(rule.matchers, 2):
         if not meet_all(space.allowed(one), space.allowed(other)):
             return f"{condition(one)} and {condition(other)} exclude each other"

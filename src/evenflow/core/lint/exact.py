@@ -95,6 +95,8 @@ class _Exact:
                 continue
             family = rule.families[0]
             space = self._spaces[family]
+            if any(not space.allowed(matcher) for matcher in rule.matchers):
+                continue  # a list without members, a remainder that can't be: told where it is written
             finding = dead_finding(rule, self._router, space, self._reached[family])
             yield self._with(finding, self._packet(asked_by(rule, space), space, partial(_missed, rule)))
 
