@@ -1,4 +1,4 @@
-"""As much of JSON Schema (2020-12) as docs/trace.schema.json uses; but a property that it lacks is a fault here."""
+"""As much of JSON Schema (2020-12) as the schemas in docs/ use; but a property that one lacks is a fault here."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-TRACE_SCHEMA = Path(__file__).parent.parent / "docs" / "trace.schema.json"
+_DOCS = Path(__file__).parent.parent / "docs"
+TRACE_SCHEMA, SIMULATE_SCHEMA = _DOCS / "trace.schema.json", _DOCS / "simulate.schema.json"
 
-_TYPES = {"string": str, "integer": int, "boolean": bool, "null": type(None), "object": dict, "array": list}
+_TYPES = {
+    "string": str, "integer": int, "number": int | float, "boolean": bool, "null": type(None), "object": dict,
+    "array": list,
+}  # fmt: skip
 _KNOWN = frozenset(
     ("$schema", "title", "$ref", "$defs", "type", "required", "properties", "items", "enum", "anyOf", "minimum")
-) | {"maximum", "pattern"}
+) | {"maximum", "pattern", "additionalProperties"}
 
 
 def faults(value: object, file: Path = TRACE_SCHEMA) -> list[str]:
@@ -46,6 +50,9 @@ class _Checker:
         return _of_plain(value, schema, where)
 
     def _of_object(self, value: dict[str, Any], schema: dict[str, Any], where: str) -> list[str]:
+        if "additionalProperties" in schema:
+            every = schema["additionalProperties"]
+            return [fault for name, member in value.items() for fault in self.faults(member, every, f"{where}.{name}")]
         found = [f"{where}: {name} is missing" for name in schema["required"] if name not in value]
         found += [f"{where}: {name} is not in the schema" for name in value if name not in schema["properties"]]
         for name, member in value.items():
@@ -56,13 +63,16 @@ class _Checker:
 
 def _is(value: object, names: str | list[str]) -> bool:
     wanted = [names] if isinstance(names, str) else names
-    return any(isinstance(value, _TYPES[name]) and not (name == "integer" and value is True) for name in wanted)
+    return any(
+        isinstance(value, _TYPES[name]) and not (name in ("integer", "number") and isinstance(value, bool))
+        for name in wanted
+    )
 
 
 def _of_plain(value: Any, schema: dict[str, Any], where: str) -> list[str]:
     if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
         return [f"{where}: {value!r} does not match {schema['pattern']}"]
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = schema.get("minimum", value), schema.get("maximum", value)
         if not low <= value <= high:
             return [f"{where}: {value} is not from {low} to {high}"]

@@ -4,7 +4,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
@@ -14,6 +13,7 @@ from evenflow.lab.progress import ConsoleProgress
 from evenflow.lab.results import Moment, MomentKind, RateSample, Report, Row, Share, StepResult
 from evenflow.lab.terminal import print_report
 from evenflow.lab.topology import article_topology
+from pages import read
 
 GOOD = StepResult(
     "b", "balance", held=True, explanation="Counted.", columns=("uplink", "connections"),
@@ -43,41 +43,6 @@ def report(*steps: StepResult) -> Report:
         ),
         duration_s=8.04,
     )
-
-
-class Reader(HTMLParser):
-    """Reads a page strictly: every element that opens closes, in order."""
-
-    VOID = frozenset({"meta", "br"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.attributes: list[tuple[str, str, str | None]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style" and data.strip():
-            self.texts.append(data.strip())
-
-
-def read(page: str) -> Reader:
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    assert reader.open == []
-    return reader
 
 
 def test_a_report_holds_only_when_every_step_does() -> None:

@@ -14,7 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from evenflow import __version__
+from evenflow.cli.accept_option import add_accepting
 from evenflow.cli.convert_options import add_options as add_convert_options
+from evenflow.cli.simulate_options import add_options as add_simulate_options
 from evenflow.cli.telling import (
     DONE,
     INTERRUPTED,
@@ -42,6 +44,7 @@ __all__ = ["DONE", "INTERRUPTED", "MISTAKE", "REFUSED", "UNTOLD", "USAGE", "main
 #: The module of each command, which has a function of the command's name.
 _KERNEL, _DAEMON, _LAB = "evenflow.cli.kernel", "evenflow.cli.daemon", "evenflow.cli.lab"
 _TRACE = "evenflow.cli.trace"
+_SIMULATE = "evenflow.cli.simulate"
 _CONVERT = "evenflow.cli.convert"
 
 #: Where the daemon listens unless told otherwise; the systemd unit makes the directory.
@@ -53,6 +56,8 @@ Begin with:  evenflow lab                    see it work, in a world of its own
              evenflow check my.toml          is it right?
              evenflow trace my.toml --in br0 --src 192.168.1.10 --dst 198.51.100.7
                                              where will this connection go, and why?
+             evenflow simulate my.toml flows.csv
+                                             what would it make of yesterday's connections?
              sudo evenflow plan my.toml      what would change here?
              sudo evenflow apply my.toml     change it; `sudo evenflow down` takes it back
 Exit status: 0 done, 1 a mistake in the configuration (or the lab did not hold), 2 wrong usage,
@@ -81,9 +86,12 @@ def parser() -> argparse.ArgumentParser:
     ):
         command = _command(commands, name, _KERNEL, summary)
         command.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
+        add_accepting(command)
         if name != "check":
             command.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
     add_trace_options(_command(commands, "trace", _TRACE, "one packet's way, step by step, and why"), _seed)
+    simulating = _command(commands, "simulate", _SIMULATE, "share of each uplink over the flows of a file, and why")
+    add_simulate_options(simulating, _seed)
     add_convert_options(_command(commands, "convert", _CONVERT, "a policy as a RouterOS script, a script as a policy"))
     _daemon_commands(commands, seed_help)
     _command(commands, "down", _KERNEL, "take all of evenflow's out of this kernel, and put its settings back")
@@ -105,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
 def _daemon_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], seed_help: str) -> None:
     running = _command(commands, "run", _DAEMON, "the daemon, in the foreground: health, failover, drift mended")
     running.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
+    add_accepting(running)
     running.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
     running.add_argument("--verbose", action="store_true", help="log doubts and their ends, too")
     speaking = [

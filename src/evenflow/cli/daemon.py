@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     from evenflow.daemon.service import Options, Service
 
     set_up_logging(journal="JOURNAL_STREAM" in os.environ, verbose=arguments.verbose)
-    options = Options(arguments.config, arguments.socket, arguments.seed)
+    options = Options(arguments.config, arguments.socket, arguments.seed, arguments.accept_unsupported)
 
     async def serve() -> None:
         await Service(options).run()

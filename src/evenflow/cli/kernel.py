@@ -24,9 +24,10 @@ def check(arguments: argparse.Namespace) -> int:
     from evenflow.core.lint.exact import exact_findings
     from evenflow.formats.plan import findings_to_json
 
-    loaded = load(arguments.config)
+    loaded = load(arguments.config, accept_unsupported=arguments.accept_unsupported)
     findings = loaded.findings
-    if loaded.router is not None:
+    # Without the rules that can't run it is another router: what is exact of it is not so of the one that is meant.
+    if loaded.router is not None and (loaded.stated is None or not has_errors(findings)):
         findings = exact_findings(loaded.router, findings)
     if loaded.router is not None and not has_errors(findings):
         machine = _machine_if_readable()
@@ -76,7 +77,9 @@ def _look_ahead(kernel: Kernel, arguments: argparse.Namespace) -> tuple[Prospect
     from evenflow.kernel.reconcile import look_ahead
 
     machine = kernel.read_machine()
-    router, findings = load_for_this_machine(arguments.config, machine)
+    router, findings = load_for_this_machine(
+        arguments.config, machine, accept_unsupported=arguments.accept_unsupported
+    )
     prospect = look_ahead(kernel, router, machine, arguments.seed)
     return prospect, (*findings, *prospect.findings)
 

@@ -6,20 +6,20 @@ import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from evenflow.cli.telling import open_kernel
+from evenflow.cli.telling import how_to_accept, open_kernel, tell
 from evenflow.core.failover import AS_USUAL, stand
 from evenflow.core.interfaces import interfaces_used
 from evenflow.core.limits import limit_findings
 from evenflow.core.reverse_path import LOOSE, REVERSE_PATH_OF_ALL, STRICT, reverse_path, reverse_path_of
 from evenflow.core.supposed import supposed_machine
 from evenflow.core.uplinks import uplinks
-from evenflow.core.what_if import WhatIf, reweigh, suppose
+from evenflow.core.what_if import WhatIf, lost_uplinks, reweigh, suppose
 from evenflow.errors import InputError, SystemRefusedError
 from evenflow.kernel.files import read_configuration
 from evenflow.model.finding import Finding, Origin, Severity, error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from evenflow.core.failover import Standing
     from evenflow.core.supposed import Arrival
@@ -52,6 +52,7 @@ class Scene:
         uplinks: of the configuration.
         notes: what was taken for granted, in words.
         made_up: addresses that were supposed and mean nothing.
+        lost: names of the uplinks that are supposed to be lost.
     """
 
     router: Router
@@ -62,6 +63,7 @@ class Scene:
     uplinks: tuple[RouterUplink, ...]
     notes: tuple[str, ...] = ()
     made_up: frozenset[Address] = frozenset()
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +78,24 @@ class Place:
     made_up: frozenset[Address] = frozenset()
 
 
-def configuration(file: str) -> Loaded:
+def configuration(file: str, *, accept_unsupported: bool = False) -> Loaded:
     """The configuration of a file, which has no errors.
+
+    With `accept_unsupported`, what RouterOS does and evenflow can't is none; what there is of that is told.
 
     Raises:
         InputError: it has, or can't be read.
     """
-    loaded = read_configuration(file, look_over=False)
+    loaded = read_configuration(file, look_over=False, accept_unsupported=accept_unsupported)
     errors = [finding for finding in loaded.findings if finding.severity is Severity.ERROR]
     if loaded.router is not None and not errors:
         errors = list(limit_findings(loaded.router))
     if loaded.router is None or errors:
-        raise InputError(errors)
+        raise InputError((*errors, *how_to_accept(errors)))
+    if accept_unsupported:
+        from evenflow.formats.routeros import UNSUPPORTED
+
+        tell(finding for finding in loaded.findings if finding.code in UNSUPPORTED)
     return loaded
 
 
@@ -101,7 +109,7 @@ def router_with(loaded: Loaded, weights: Sequence[tuple[str, int]]) -> Router:
     if not weights:
         return loaded.router
     if loaded.policy is None:
-        why = "a RouterOS script has no weights, but rules for each stream; change them in a copy, and trace that"
+        why = "a RouterOS script has no weights, but rules for each stream; change them in a copy, and ask with that"
         raise InputError([error("no-weights", Origin("--set-weight"), why)])
     from evenflow.core.lower import lower
 
@@ -137,7 +145,27 @@ def scene_at(router: Router, place: Place, what_if: WhatIf, seed: int | None) ->
         known,
         tuple(notes),
         place.made_up,
+        lost_uplinks(known, what_if),
     )
+
+
+def arrival_findings(name: str, machine: Machine) -> Iterator[Finding]:
+    """What speaks against packets coming in by that interface."""
+    link = machine.link(name)
+    if link is None:
+        others = other_names(name, sorted(other.name for other in machine.links))
+        yield error("unknown-interface", Origin("--in"), f"there is no interface {name}; {others}")
+    elif link.master is not None:
+        why = f"{name} is a port of {link.master}, so packets come in by {link.master}"
+        yield error("bridge-port", Origin("--in"), why)
+
+
+def other_names(name: str, names: Sequence[str]) -> str:
+    """What may have been meant instead of a name that there is not."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
 
 
 # --- the machine -----------------------------------------------------------------------------------------------------

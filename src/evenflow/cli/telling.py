@@ -10,10 +10,11 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from evenflow.errors import InputError
-from evenflow.model.finding import Severity, has_errors
+from evenflow.formats.configuration import accepting_unsupported
+from evenflow.model.finding import Origin, Severity, has_errors, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from evenflow.formats.configuration import Loaded
     from evenflow.model.finding import Finding
@@ -25,32 +26,47 @@ if TYPE_CHECKING:
 DONE, MISTAKE, USAGE, REFUSED, UNTOLD, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
-def load(file: str) -> Loaded:
+def load(file: str, *, accept_unsupported: bool = False) -> Loaded:
     """Read a policy (`.toml`) or a RouterOS script (`.rsc`) and look it over.
+
+    With `accept_unsupported`, what RouterOS does and evenflow can't is no error, but a warning.
 
     Raises:
         InputError: the file can't be read at all.
     """
     from evenflow.kernel.files import read_configuration
 
-    return read_configuration(file)
+    return read_configuration(file, accept_unsupported=accept_unsupported)
 
 
-def load_for_this_machine(file: str, machine: Machine) -> tuple[Router, tuple[Finding, ...]]:
-    """A router that can run here, and findings that do not keep it from doing so.
+def load_for_this_machine(
+    file: str, machine: Machine, *, accept_unsupported: bool = False
+) -> tuple[Router, tuple[Finding, ...]]:
+    """A router that can run here, and findings that do not keep it from doing so; arguments as for `load`.
 
     Raises:
         InputError: it can't; all findings are with it.
     """
     from evenflow.core.lint import lint_machine
 
-    loaded = load(file)
+    loaded = load(file, accept_unsupported=accept_unsupported)
     findings = loaded.findings
     if loaded.router is not None and not has_errors(findings):
         findings = (*findings, *lint_machine(loaded.router, machine))
     if loaded.router is None or has_errors(findings):
-        raise InputError(findings)
+        raise InputError((*findings, *how_to_accept(findings)))
     return loaded.router, findings
+
+
+def how_to_accept(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """That the unsupported can be accepted, where nothing else is in the way."""
+    findings = tuple(findings)
+    accepted = accepting_unsupported(findings)
+    if has_errors(findings) and not has_errors(accepted):
+        count = sum(before != after for before, after in zip(findings, accepted, strict=True))
+        where = Origin(next(finding.where.file for finding in findings if finding.severity is Severity.ERROR))
+        what = f"{count} things in it can't run here; --accept-unsupported runs the rest without them"
+        yield warning("accept-unsupported", where, what)
 
 
 def tell(findings: Iterable[Finding]) -> None:

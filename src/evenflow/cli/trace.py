@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from evenflow.cli.scene import arrival_findings, other_names
+from evenflow.cli.showing import show
 from evenflow.cli.telling import DONE, print_json
 from evenflow.cli.trace_scene import scene_of
 from evenflow.core.following import is_kept, next_packet, reply_to, uplink_of
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 #: Ports of a connection whose ports nobody has said: a client's first free one (RFC 6335, 6), and HTTPS.
 _SOURCE_PORT, _DESTINATION_PORT = 49152, 443
-
-#: Columns of output that goes to no terminal.
-_WIDTH = 110
 
 
 def trace(arguments: argparse.Namespace) -> int:
@@ -104,26 +101,12 @@ def _contradictions(arguments: argparse.Namespace) -> Iterator[Finding]:
 def _unknown_names(arguments: argparse.Namespace, scene: Scene) -> Iterator[Finding]:
     name = arguments.in_interface
     if name is not None:
-        link = scene.machine.link(name)
-        names = sorted(other.name for other in scene.machine.links)
-        if link is None:
-            yield _wrong("--in", f"there is no interface {name}; {_others(name, names)}", "unknown-interface")
-        elif link.master is not None:
-            yield _wrong(
-                "--in", f"{name} is a port of {link.master}, so packets come in by {link.master}", "bridge-port"
-            )
+        yield from arrival_findings(name, scene.machine)
     if arguments.mark not in (None, NO_MARK):
         marks = sorted(number_router(scene.router).connection_marks)
         if arguments.mark not in marks:
-            others = _others(arguments.mark, marks)
+            others = other_names(arguments.mark, marks)
             yield _wrong("--mark", f"no rule knows a connection mark {arguments.mark}; {others}", "unknown-mark")
-
-
-def _others(name: str, names: list[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
 
 
 def _wrong(option: str, message: str, code: str = "wrong-question") -> Finding:
@@ -201,19 +184,5 @@ def _source(arguments: argparse.Namespace, tracer: Tracer) -> Address:
 def _draw(told: Told, *, every: bool) -> None:
     from evenflow.formats.trace_picture import picture
 
-    simple = "utf" not in (sys.stdout.encoding or "").lower()
-    if sys.stdout.isatty() and not simple:
-        from evenflow.cli.trace_screen import show
-
-        show(told, every=every)
-        return
-    from evenflow.formats.drawing import ascii_only, broken, plain
-
-    columns = os.environ.get("COLUMNS", "")
-    width = int(columns) if columns.isdecimal() and int(columns) else _WIDTH
-    for note in told.notes:
-        print(f"note: {note}")
-    for one in (told.first, told) if told.first is not None else (told,):
-        for line in picture(one, every=every):
-            for row in broken(line, width):
-                print(ascii_only(plain(row)) if simple else plain(row))
+    both = (told.first, told) if told.first is not None else (told,)
+    show((line for one in both for line in picture(one, every=every)), told.notes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from evenflow.cli.accept_option import add_accepting
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,6 +27,7 @@ def add_options(command: argparse.ArgumentParser, seed: Callable[[str], int]) ->
     """Add all of them."""
     command.epilog, command.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
     command.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
+    add_accepting(command)
     packet = command.add_argument_group("the packet, as it meets the router")
     where = packet.add_mutually_exclusive_group(required=True)
     where.add_argument("--in", dest="in_interface", metavar="IF", help="the interface that it comes in by")
@@ -55,7 +58,12 @@ def _add_suppositions(command: argparse.ArgumentParser, seed: Callable[[str], in
     ):
         what_if.add_argument(option, action="append", default=[], metavar="UPLINK", help=text)
     what_if.add_argument(
-        "--set-weight", type=_weight, action="append", default=[], metavar="UPLINK=N", help="another weight (policies)"
+        "--set-weight",
+        type=weight_of,
+        action="append",
+        default=[],
+        metavar="UPLINK=N",
+        help="another weight (policies)",
     )
     what_if.add_argument("--seed", type=seed, metavar="N", help="of the classifier's hash; left out: the one in force")
     what_if.add_argument(
@@ -102,7 +110,8 @@ def _protocol(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no known protocol; write its number, 0 to 255")
 
 
-def _weight(text: str) -> tuple[str, int]:
+def weight_of(text: str) -> tuple[str, int]:
+    """`UPLINK=N`, of a command line."""
     name, equals, number = text.rpartition("=")
     if not equals or not name or not (number.isascii() and number.isdecimal()) or len(number) > 9:
         raise argparse.ArgumentTypeError(f"{text!r} is no weight; write UPLINK=N with a number from 0 on, as isp1=3")

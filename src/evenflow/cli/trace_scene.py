@@ -21,7 +21,9 @@ def scene_of(arguments: argparse.Namespace) -> Scene:
         InputError: the configuration has errors, or something can't be supposed.
         SystemRefusedError: the kernel can't be read, or nothing of evenflow's is in force where it was asked for.
     """
-    router = router_with(configuration(arguments.config), arguments.set_weight)
+    router = router_with(
+        configuration(arguments.config, accept_unsupported=arguments.accept_unsupported), arguments.set_weight
+    )
     if arguments.live:
         place = live_place(router)
     else:

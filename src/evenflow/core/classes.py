@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from evenflow.core.addresses import merge, range_of
 from evenflow.core.conditions import conditions
 from evenflow.core.groups import joined_groups
+from evenflow.core.own_address import NARROW_SCOPES
 from evenflow.core.pcc import moduli
 from evenflow.model.flow import PORT_PROTOCOLS, Family
 from evenflow.model.matcher import (
@@ -25,7 +26,7 @@ from evenflow.model.matcher import (
     PortMatch,
     ProtocolMatch,
 )
-from evenflow.model.router import SpreadAction
+from evenflow.model.router import Redirect, SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,6 +112,8 @@ def packet_classes(router: Router, machine: Machine, fib: Fib, family: Family) -
     lists = {addresses.name: addresses.ranges for addresses in router.address_lists}
     of_both = [*_own_sets(machine, family), *_networks(_prefixes(fib, family))]
     sides: dict[Direction, list[list[Span]]] = {Direction.SOURCE: [*of_both], Direction.DESTINATION: [*of_both]}
+    if family is Family.IPV6 and any(isinstance(rule.action, Redirect) for rule in router.nat):
+        sides[Direction.DESTINATION] += [[_span(range_of(one)) for one in networks] for networks in NARROW_SCOPES]
     ports: dict[Direction, list[list[Span]]] = {Direction.SOURCE: [], Direction.DESTINATION: []}
     protocols = [[(number, number)] for number in sorted(PORT_PROTOCOLS)]
     for matcher in matchers:

@@ -23,6 +23,7 @@ from evenflow.model.matcher import (
     ProtocolMatch,
     SourceMacMatch,
     StateMatch,
+    UnsupportedMatch,
 )
 from evenflow.model.protocols import protocol_name
 from evenflow.model.router import MarkAction, SpreadAction
@@ -146,6 +147,8 @@ def found_instead(matcher: Matcher, sight: Sight, around: Surroundings) -> str:
             return packet.state.value
         case SourceMacMatch():
             return packet.source_mac.hex(":") if packet.source_mac is not None else "no hardware address"
+        case UnsupportedMatch():
+            return "what can't be asked here"
         case PccMatch():
             hashed = _hash(matcher.classifier, matcher.denominator, packet, around)
             return f"stream {hashed.stream}" if hashed is not None else "no such stream"

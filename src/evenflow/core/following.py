@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.model.flow import ConnectionState, Packet
-from evenflow.model.router import AddressGateway
+from evenflow.model.router import AddressGateway, Masquerade, NatRule
 from evenflow.model.trace import Disposition
 
 if TYPE_CHECKING:
@@ -33,8 +33,15 @@ def next_packet(packet: Packet, first: Trace) -> Packet:
         known=True,
         translated_source=first.snat,
         translated_destination=first.dnat,
-        masqueraded_by=first.out_interface if first.snat else None,
+        translated_destination_port=first.dnat_port,
+        masqueraded_by=first.out_interface if _is_masqueraded(first) else None,
     )
+
+
+def _is_masqueraded(first: Trace) -> bool:
+    """Whether a connection's source address is masquerade's choice: the kernel then holds it to that interface."""
+    rules = (step.rule for step in first.steps if step.matched)
+    return any(isinstance(rule, NatRule) and isinstance(rule.action, Masquerade) for rule in rules)
 
 
 def reply_to(packet: Packet, first: Trace) -> Packet:

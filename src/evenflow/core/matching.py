@@ -31,6 +31,7 @@ from evenflow.model.matcher import (
     ProtocolMatch,
     SourceMacMatch,
     StateMatch,
+    UnsupportedMatch,
 )
 
 if TYPE_CHECKING:
@@ -201,6 +202,8 @@ def _holds_plain(matcher: Matcher, sight: Sight, around: Surroundings) -> bool |
             return None if sight.out_interface is UNKNOWN else around.in_list(matcher.list_name, sight.out_interface)
         case PccMatch() if matcher.remainder >= matcher.denominator:
             return False
+        case UnsupportedMatch():
+            return None
         case _:
             return None if sight.packet is None else _holds_of_packet(matcher, sight.packet, around)
 

@@ -6,6 +6,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evenflow.model.flow import Address
     from evenflow.model.machine import LinkAddress, Machine
 
@@ -22,6 +24,13 @@ _LABELS = {
     IPv6Network("::ffff:0:0/96"): 4,
     IPv6Network("::1/128"): 0,
 }
+
+#: IPv6 addresses that are not valid everywhere, by how far they are: on the host, the link, the site; each scope with
+#: its groups, whatever their flags (RFC 4291, 2.5 to 2.7).
+NARROW_SCOPES = tuple(
+    (IPv6Network(unicast), *(IPv6Network(((0xFF00 | flags << 4 | scope) << 112, 16)) for flags in range(16)))
+    for scope, unicast in ((1, "::1/128"), (2, "fe80::/10"), (5, "fec0::/10"))
+)
 
 
 def masquerading(machine: Machine, interface: str, destination: Address, next_hop: Address | None) -> Address | None:
@@ -45,9 +54,21 @@ def masquerading(machine: Machine, interface: str, destination: Address, next_ho
 
 
 def redirecting(machine: Machine, interface: str, destination: Address) -> Address | None:
-    """The destination that redirect gives what comes in by `interface`: its first address (Linux, nf_nat_redirect)."""
-    found = _of(machine, interface, destination.version)
-    return found[0].address.ip if found else None
+    """The destination that redirect gives what comes in by `interface`: its first address (Linux, nf_nat_redirect).
+
+    What is of a narrow scope gets an address of the same. None: there is none to give, and the packet is dropped.
+    """
+    scope = next((networks for networks in NARROW_SCOPES if _lies_in(destination, networks)), None)
+    for own in machine.addresses:
+        address = own.address.ip
+        fits = address.version == destination.version and (scope is None or _lies_in(address, scope))
+        if own.interface == interface and fits:
+            return address
+    return None
+
+
+def _lies_in(address: Address, networks: Iterable[IPv6Network]) -> bool:
+    return any(address in network for network in networks)
 
 
 def _of(machine: Machine, interface: str, version: int) -> list[LinkAddress]:

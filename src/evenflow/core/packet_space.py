@@ -31,6 +31,7 @@ from evenflow.model.matcher import (
     ProtocolMatch,
     SourceMacMatch,
     StateMatch,
+    UnsupportedMatch,
 )
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ class PacketSpace:
                 masks = {axis_of: self.mask(axis_of, lambda v: (v % matcher.denominator == wanted[0]) != wanted[1])}
             case PccMatch():
                 return [self.everything] if matcher.negated else []
+            case UnsupportedMatch():
+                return [self.everything]
         return [self.narrowed(masks)]
 
     @property

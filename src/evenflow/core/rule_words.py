@@ -20,9 +20,11 @@ from evenflow.model.matcher import (
     ProtocolMatch,
     SourceMacMatch,
     StateMatch,
+    UnsupportedMatch,
 )
 from evenflow.model.protocols import protocol_name
 from evenflow.model.router import (
+    INTERFACE_GROUPS,
     AcceptAction,
     DestinationNat,
     JumpAction,
@@ -96,6 +98,12 @@ def property_of(matcher: Matcher) -> str:
             return f"{matcher.direction.value}-address-list"
         case AddressTypeMatch():
             return f"{matcher.direction.value}-address-type"
+        case UnsupportedMatch():
+            return matcher.property
+        case InInterfaceList(name) if name in INTERFACE_GROUPS:
+            return "in-interface"
+        case OutInterfaceList(name) if name in INTERFACE_GROUPS:
+            return "out-interface"
         case _:
             return _PLAIN[type(matcher)]
 
@@ -132,6 +140,8 @@ def _value(matcher: Matcher) -> str:
             return _words(matcher.states)
         case SourceMacMatch():
             return matcher.mac.hex(":").upper()
+        case UnsupportedMatch():
+            return matcher.value
         case PccMatch():
             return f"{matcher.classifier.value}:{matcher.denominator}/{matcher.remainder}"
 

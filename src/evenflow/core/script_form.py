@@ -14,6 +14,7 @@ from evenflow.core.fold import unfold
 from evenflow.model.finding import Finding, Origin, error, info, warning
 from evenflow.model.flow import BOTH_FAMILIES, Family, family_of
 from evenflow.model.router import (
+    INTERFACE_GROUPS,
     MAIN_TABLE,
     AddressList,
     LearnedGateway,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 HANDLE = "evenflow"
 
 #: Lists of interfaces that are always there and can't be made.
-_BUILT_IN_LISTS = frozenset(("all", "none", "static", "dynamic"))
+_BUILT_IN_LISTS = frozenset(("all", "none", "static", "dynamic")) | INTERFACE_GROUPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,9 +145,8 @@ class _Way:
         return self._own() if self._packet.in_interface is None else self._arriving()
 
     def _arriving(self) -> Trace:
-        if not self._mangle("prerouting"):
+        if not (self._mangle("prerouting") and self._translate_destination()):
             return self._end(Disposition.DROPPED)
-        self._translate_destination()
         if type_of(self._packet.destination, self._parts.machine) is not AddressType.UNICAST:
             return self._local()
         decision = self._route()
@@ -171,7 +170,7 @@ class _Way:
         mark = self._mark()
         if not self._mangle("output"):
             return self._end(Disposition.DROPPED)
-        if self._packet.translated_destination is not None:
+        if _has_other_destination(self._packet):
             self._translate_destination()
         if self._is_own_destination():
             return self._to_itself()
@@ -321,10 +320,10 @@ class _Way:
                 return rule
         return None
 
-    def _translate_destination(self) -> None:
+    def _translate_destination(self) -> bool:
         """Destination NAT: by a rule for a new connection, as connection tracking remembers for a known one.
 
-        Of a range only the first address is told: the kernel chooses.
+        Of a range only the first address is told: the kernel chooses. False when there is no address to redirect to.
         """
         packet = self._packet
         rule = self._nat_rule("dstnat")
@@ -334,15 +333,22 @@ class _Way:
                 packet = replace(packet, destination=to.first if to else packet.destination, destination_port=port)
             case Redirect(ports):
                 own = redirecting(self._parts.machine, packet.in_interface or "", packet.destination)
+                if own is None:
+                    return False
                 port = ports[0] if ports and packet.has_ports else packet.destination_port
-                packet = replace(packet, destination=own or packet.destination, destination_port=port)
-            case _ if packet.translated_destination is not None:
+                packet = replace(packet, destination=own, destination_port=port)
+            case _ if _has_other_destination(packet):
                 self._steps.append(Step("dstnat", OF_THE_CONNECTION, matched=True))
-                packet = replace(packet, destination=packet.translated_destination)
+                packet = replace(
+                    packet,
+                    destination=packet.translated_destination or packet.destination,
+                    destination_port=packet.translated_destination_port or packet.destination_port,
+                )
         self._dnat = packet.destination if packet.destination != self._packet.destination else None
         self._dnat_port = packet.destination_port if packet.destination_port != self._packet.destination_port else None
         self._packet = packet
         self._sight = replace(self._sight, packet=packet)
+        return True
 
     def _snat(self, hop: FibHop) -> Address | None:
         rule = self._nat_rule("srcnat")
@@ -386,3 +392,8 @@ class _Way:
             self._dnat_port,
             self._ways,
         )
+
+
+def _has_other_destination(packet: Packet) -> bool:
+    """Whether NAT of a known connection changes where a packet goes."""
+    return (packet.translated_destination or packet.translated_destination_port) is not None

@@ -76,6 +76,11 @@ def suppose(
     return Outcome(Standing(frozenset(down), frozenset(drained), away), machine, tuple(findings))
 
 
+def lost_uplinks(known: Sequence[RouterUplink], what_if: WhatIf) -> frozenset[str]:
+    """The names of the uplinks that are supposed to be lost; they may be asked for by their interfaces."""
+    return frozenset(uplink.name for uplink in _all((*what_if.down, *what_if.no_carrier), known))
+
+
 def watches_of(uplink: RouterUplink, router: Router) -> tuple[Watch, ...]:
     """What tells whether an uplink is lost."""
     gateways = set(uplink.gateways)
@@ -95,15 +100,15 @@ def without_link(machine: Machine, interface: str) -> Machine:
     return replace(machine, links=links, routes=routes)
 
 
-def reweigh(policy: Policy, weights: Mapping[str, int]) -> Policy | Finding:
-    """The policy with other weights for some uplinks, or what speaks against it."""
+def reweigh(policy: Policy, weights: Mapping[str, int], option: str = "--set-weight") -> Policy | Finding:
+    """The policy with other weights for some uplinks, or what speaks against it; `option` is who asks for them."""
     names = [uplink.name for uplink in policy.uplinks]
     for name in weights:
         if name not in names:
-            return error("unknown-uplink", Origin("--set-weight"), f"{_no_uplink(name, names)}")
+            return error("unknown-uplink", Origin(option), f"{_no_uplink(name, names)}")
     merged = tuple((name, weights.get(name, weight)) for name, weight in policy.balance.weights)
     if not any(weight for _, weight in merged):
-        return error("no-weight", Origin("--set-weight"), "all weights would be 0; leave one above")
+        return error("no-weight", Origin(option), "all weights would be 0; leave one above")
     return replace(policy, balance=replace(policy.balance, weights=merged))
 
 

@@ -60,11 +60,13 @@ class Options:
         config: the file.
         socket: path of the control socket.
         seed: of the classifiers; None: the one in force, else drawn.
+        accept_unsupported: what RouterOS does and evenflow can't keeps nothing from running.
     """
 
     config: str
     socket: str
     seed: int | None = None
+    accept_unsupported: bool = False
 
 
 class Service:
@@ -90,7 +92,7 @@ class Service:
             InputError: the configuration can't be used.
             SystemRefusedError: the kernel refused to bring it up, or another evenflow is at work.
         """
-        loaded = _usable(read_configuration(self._options.config))
+        loaded = _usable(self._read())
         assert loaded.router is not None
         with contextlib.ExitStack() as stack:
             stack.enter_context(only_one())
@@ -280,6 +282,9 @@ class Service:
             watcher.start()
         self._soon()
 
+    def _read(self) -> Loaded:
+        return read_configuration(self._options.config, accept_unsupported=self._options.accept_unsupported)
+
     def reload(self) -> tuple[str, ...]:
         """Read the configuration anew; a bad one is refused and the old one goes on. Its findings, as text.
 
@@ -289,7 +294,7 @@ class Service:
         """
         self._notifier.reloading()
         try:
-            loaded = _usable(read_configuration(self._options.config))
+            loaded = _usable(self._read())
             assert loaded.router is not None
             self._balancer.standing = self._standing(self._now())
             findings = self._balancer.bring_up(loaded.router)

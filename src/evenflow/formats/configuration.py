@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.model.finding import Finding, Origin, error, has_errors
+from evenflow.model.finding import Finding, Origin, Severity, error, has_errors
 from evenflow.model.policy import Hooks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evenflow.model.policy import Policy
     from evenflow.model.router import Router
 
@@ -20,32 +22,58 @@ _NOBODY = Hooks()
 class Loaded:
     """A configuration as it was read: the router, None where it can't be told, and what there is to say.
 
-    `hooks` are those that a policy tells of events; a script has none. `policy` is what the router was lowered from.
+    Attributes:
+        hooks: those that a policy tells of events; a script has none.
+        policy: what the router was lowered from.
+        stated: the router with the rules that can't run, where a script has such; None where all of it runs.
     """
 
     router: Router | None
     findings: tuple[Finding, ...]
     hooks: Hooks = _NOBODY
     policy: Policy | None = None
+    stated: Router | None = None
 
 
-def parse(content: bytes, file: str) -> Loaded:
-    """Read the content of `file` (whose suffix tells what it is) and look it over."""
+def parse(content: bytes, file: str, *, accept_unsupported: bool = False) -> Loaded:
+    """Read the content of `file` (whose suffix tells what it is) and look it over; arguments as for `read`.
+
+    A script is looked over with the rules that can't run: what they set is set on RouterOS.
+    """
     from evenflow.core.lint import lint
 
-    loaded = read(content, file)
-    if loaded.router is None or has_errors(loaded.findings):
+    loaded = read(content, file, accept_unsupported=accept_unsupported)
+    if loaded.router is None or has_errors(accepting_unsupported(loaded.findings)):
         return loaded
-    return replace(loaded, findings=(*loaded.findings, *lint(loaded.router)))
+    return replace(loaded, findings=(*loaded.findings, *lint(loaded.stated or loaded.router)))
 
 
-def read(content: bytes, file: str) -> Loaded:
-    """Read the content of `file`; of findings only those of reading it, without a look at what it means together."""
+def read(content: bytes, file: str, *, accept_unsupported: bool = False) -> Loaded:
+    """Read the content of `file`; of findings only those of reading it, without a look at what it means together.
+
+    Args:
+        content: all of it.
+        file: its name, whose suffix tells what it is.
+        accept_unsupported: what RouterOS does and evenflow can't is no error, but a warning.
+    """
     reader = {"toml": _policy, "rsc": _script}.get(file.rpartition(".")[2])
     if reader is None:
         message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
         return Loaded(None, (error("unknown-suffix", Origin(file), message),))
-    return reader(content, file)
+    loaded = reader(content, file)
+    return replace(loaded, findings=accepting_unsupported(loaded.findings)) if accept_unsupported else loaded
+
+
+def accepting_unsupported(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings with a warning in place of each error that says what RouterOS does and evenflow can't."""
+    from evenflow.formats.routeros import UNSUPPORTED
+
+    return tuple(
+        replace(finding, severity=Severity.WARNING)
+        if finding.severity is Severity.ERROR and finding.code in UNSUPPORTED
+        else finding
+        for finding in findings
+    )
 
 
 def _policy(content: bytes, file: str) -> Loaded:
@@ -68,4 +96,5 @@ def _script(content: bytes, file: str) -> Loaded:
     from evenflow.formats import routeros
 
     parsed = routeros.parse(content, file)
-    return Loaded(parsed.router, parsed.findings)
+    stated = None if parsed.stated == parsed.router else parsed.stated
+    return Loaded(parsed.router, parsed.findings, stated=stated)

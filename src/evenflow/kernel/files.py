@@ -1,4 +1,4 @@
-"""Configurations on disk."""
+"""Configurations and flows on disk."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from evenflow.errors import InputError
+from evenflow.errors import InputError, NotInstalledError
 from evenflow.formats import configuration
 from evenflow.model.finding import Origin, error
 
 if TYPE_CHECKING:
     from evenflow.formats.configuration import Loaded
+    from evenflow.model.flows import FlowSource
 
 #: Larger files are no router's configuration; reading one must not take the machine's memory.
 SIZE_LIMIT_BYTES: Final = 64 << 20
 
 
-def read_configuration(file: str, *, look_over: bool = True) -> Loaded:
+def read_configuration(file: str, *, look_over: bool = True, accept_unsupported: bool = False) -> Loaded:
     """Read a policy (`.toml`) or a RouterOS script (`.rsc`) and, unless told otherwise, look it over.
+
+    With `accept_unsupported`, what RouterOS does and evenflow can't is no error, but a warning.
 
     Raises:
         InputError: the file can't be read at all.
@@ -33,7 +36,37 @@ def read_configuration(file: str, *, look_over: bool = True) -> Loaded:
         raise InputError(
             [error("too-large", Origin(file), f"over {SIZE_LIMIT_BYTES >> 20} MiB; is it the right file?")]
         )
-    return configuration.parse(content, file) if look_over else configuration.read(content, file)
+    read = configuration.parse if look_over else configuration.read
+    return read(content, file, accept_unsupported=accept_unsupported)
+
+
+def open_flows(file: str) -> FlowSource:
+    """A file of flows, whatever of the known formats it is, ready to be read.
+
+    Raises:
+        InputError: it can't be opened, or is none.
+        NotInstalledError: what it takes to read it is missing.
+    """
+    if file == "-":
+        message = "flows are read from a file, not from standard input; write them to one and name it"
+        raise InputError([error("unreadable", Origin(file), message)])
+    try:
+        _must_be_regular(Path(file).stat().st_mode, file)
+        content = Path(file).open("rb")  # noqa: SIM115 - it is read as long as its flows are
+    except OSError as problem:
+        message = f"can't be opened: {problem.strerror}"
+        raise InputError([error("unreadable", Origin(file), message)]) from problem
+    try:
+        from evenflow.formats.flows import open_flows as recognised  # noqa: PLC0415 - NumPy may be missing
+
+        return recognised(content, file, Path(file).stat().st_size)  # Polars, too
+    except ImportError as problem:
+        content.close()
+        what = "to install what it takes, pip install 'evenflow[simulate]'"
+        raise NotInstalledError(f"{problem}: {what}") from problem
+    except BaseException:
+        content.close()
+        raise
 
 
 def _read(file: str) -> bytes:
@@ -55,7 +88,7 @@ def _must_be_regular(mode: int, file: str) -> None:
     if stat.S_ISDIR(mode):
         message = "is a directory; give the name of a file in it"
     elif not stat.S_ISREG(mode):
-        message = "is no regular file, but a device, a pipe or a socket; write the configuration to a file and name it"
+        message = "is no regular file, but a device, a pipe or a socket; write its content to a file and name it"
     else:
         return
     raise InputError([error("unreadable", Origin(file), message)])

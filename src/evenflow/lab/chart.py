@@ -6,6 +6,8 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from evenflow.formats.chart import WIDTH, ShareBar, round_step, shares_picture
+from evenflow.formats.shapes import to_svg
 from evenflow.lab.results import MomentKind
 from evenflow.lab.topology import MEGABIT
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
     from evenflow.lab.results import Moment, Report, Share
 
-_WIDTH: Final = 1040
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 64, 46, 28
 _PLOT_HEIGHT: Final = 240
 
@@ -33,7 +34,7 @@ class _Axes:
         self.bottom = _TOP + _PLOT_HEIGHT
 
     def x(self, at_s: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * at_s / self.end_s
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * at_s / self.end_s
 
     def y(self, rate_bps: float) -> float:
         return self.bottom - _PLOT_HEIGHT * min(rate_bps, self.top_bps) / self.top_bps
@@ -45,15 +46,13 @@ def rates_chart(report: Report) -> str:
     parts = [*_cut_bands(report.moments, axes), *_grid(axes)]
     for n, uplink in enumerate(report.topology.uplinks):
         y = axes.y(uplink.rate_bps)
-        parts.append(
-            f'<line class="limit line-{n % 4}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        )
-        parts.append(_text(_WIDTH - _RIGHT + 6, y + 4, f"{uplink.name} {uplink.rate_bps / MEGABIT:g}", f"name-{n % 4}"))
+        parts.append(f'<line class="limit line-{n % 4}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(_text(WIDTH - _RIGHT + 6, y + 4, f"{uplink.name} {uplink.rate_bps / MEGABIT:g}", f"name-{n % 4}"))
     for n, uplink in enumerate(report.topology.uplinks):
         parts.append(_line(report, uplink.name, axes, n))
     parts += _moments(report.moments, axes)
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {axes.bottom + _BOTTOM}" role="img" '
+        f'<svg viewBox="0 0 {WIDTH} {axes.bottom + _BOTTOM}" role="img" '
         f'aria-label="Mbit/s per uplink over time">{"".join(parts)}</svg>'
     )
 
@@ -64,23 +63,17 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> st
 
 def _grid(axes: _Axes) -> list[str]:
     parts = []
-    step_bps = 10 * MEGABIT if axes.top_bps <= 60 * MEGABIT else _round_step(axes.top_bps / 5)
+    step_bps = 10 * MEGABIT if axes.top_bps <= 60 * MEGABIT else round_step(axes.top_bps / 5)
     for n in range(int(axes.top_bps / step_bps) + 1):
         y = axes.y(n * step_bps)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(_text(_LEFT - 8, y + 4, f"{n * step_bps / MEGABIT:g}", "label", "end"))
-    step_s = _round_step(axes.end_s / 8)
+    step_s = round_step(axes.end_s / 8)
     parts += [
         _text(axes.x(n * step_s), axes.bottom + 20, f"{n * step_s:g} s", "label", "middle")
         for n in range(int(axes.end_s / step_s) + 1)
     ]
     return parts
-
-
-def _round_step(about: float) -> float:
-    """The next 1, 2 or 5 times a power of ten that is not below."""
-    power = 10.0 ** math.floor(math.log10(about))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= about)
 
 
 def _line(report: Report, uplink: str, axes: _Axes, n: int) -> str:
@@ -126,33 +119,20 @@ def _moments(moments: Sequence[Moment], axes: _Axes) -> list[str]:
 
 # --- shares -----------------------------------------------------------------------------------------------------
 
-_ROW: Final = 62
-_BAR_LEFT, _BAR_RIGHT = 90, _WIDTH - 250
-
 
 def shares_chart(shares: Sequence[Share]) -> str:
     """Counts as bars from 0 to all, with the target and the range that chance allows."""
-    height = _ROW * len(shares) + 8
-    rows = "".join(_share_row(share, n) for n, share in enumerate(shares))
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="Connections per uplink">{rows}</svg>'
+    return to_svg(shares_picture("Connections per uplink", [_share_bar(share) for share in shares]))
 
 
-def _share_row(share: Share, n: int) -> str:
-    y, span = n * _ROW + 22, _BAR_RIGHT - _BAR_LEFT
-
-    def x(count: float) -> float:
-        return _BAR_LEFT + span * count / max(share.of, 1)
-
-    found = x(share.connections) - _BAR_LEFT
-    low, high, target = x(share.low), x(share.high), x(share.target * share.of)
-    return "".join(
-        (
-            _text(_BAR_LEFT - 14, y + 17, share.uplink, f"name-{n % 4}", "end"),
-            f'<rect class="track" x="{_BAR_LEFT}" y="{y}" width="{span}" height="24" rx="4"/>',
-            f'<rect class="bar-{n % 4}" x="{_BAR_LEFT}" y="{y}" width="{found:.1f}" height="24" rx="4"/>',
-            f'<path class="range" d="M{low:.1f} {y - 7}V{y - 12}H{high:.1f}V{y - 7}"/>',
-            f'<line class="target" x1="{target:.1f}" x2="{target:.1f}" y1="{y - 12}" y2="{y + 29}"/>',
-            _text(_BAR_RIGHT + 16, y + 10, f"{share.connections} of {share.of}, {share.share:.1%}", "strong label"),
-            _text(_BAR_RIGHT + 16, y + 27, f"target {share.target:.1%}, chance {share.low}–{share.high}", "label"),
-        )
+def _share_bar(share: Share) -> ShareBar:
+    of_all = max(share.of, 1)
+    return ShareBar(
+        share.uplink,
+        share.share,
+        share.target,
+        share.low / of_all,
+        share.high / of_all,
+        f"{share.connections} of {share.of}, {share.share:.1%}",
+        f"target {share.target:.1%}, chance {share.low}–{share.high}",
     )

@@ -68,6 +68,7 @@ class Packet:
         known: a connection that connection tracking has an entry of; NAT was decided by its first packet.
         translated_source, translated_destination: what NAT of a known connection makes of the addresses in this
             direction; None where it leaves them.
+        translated_destination_port: likewise of the destination's port.
         masqueraded_by: the interface whose address a known connection has by masquerade; only in the direction
             of its first packet.
         later_fragment: a fragment without the transport header.
@@ -87,6 +88,7 @@ class Packet:
     known: bool = False
     translated_source: Address | None = None
     translated_destination: Address | None = None
+    translated_destination_port: int | None = None
     masqueraded_by: str | None = None
     later_fragment: bool = False
 

@@ -72,6 +72,10 @@ class FlowSource(Protocol):
     def unit(self) -> str:
         """What `Skipped.first` counts: "line", "row" or "packet"."""
 
+    @property
+    def rows(self) -> int | None:
+        """How many rows there are, where the file tells that before it is read."""
+
     def blocks(self) -> Iterator[FlowBlock]:
         """All flows, in blocks of one family each; only once."""
 

@@ -209,6 +209,18 @@ class PccMatch:
     negated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UnsupportedMatch:
+    """A property that RouterOS knows and that can't be asked for here: `hotspot=auth`. The value has its `!` in it.
+
+    A rule with it stands only in the router that a file states, never in one that runs.
+    """
+
+    property: str
+    value: str
+    negated: bool = False
+
+
 Matcher = (
     MarkMatch
     | InInterface
@@ -223,4 +235,5 @@ Matcher = (
     | StateMatch
     | SourceMacMatch
     | PccMatch
+    | UnsupportedMatch
 )

@@ -151,6 +151,11 @@ class NatRule:
     origin: Origin = NOWHERE
 
 
+#: What `in-interface=` and `out-interface=` may name instead of one interface: all of a sort. To a `Router` they are
+#: interface lists, which nobody can make by these names in RouterOS.
+INTERFACE_GROUPS = frozenset(("all-ethernet", "all-ppp", "all-vlan", "all-wireless"))
+
+
 # --- interfaces and lists --------------------------------------------------------------------------------------
 
 

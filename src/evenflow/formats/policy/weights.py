@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evenflow.model.policy import Uplink
+
+class _Stated(Protocol):
+    """An uplink of a policy or of a router."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def bandwidth_bps(self) -> int | None: ...
 
 
-def weights_by_bandwidth(uplinks: Sequence[Uplink]) -> tuple[tuple[str, int], ...] | None:
+def weights_by_bandwidth(uplinks: Sequence[_Stated]) -> tuple[tuple[str, int], ...] | None:
     """Weights in proportion to the bandwidths, in lowest terms; None unless every uplink states its own."""
     stated = [uplink.bandwidth_bps for uplink in uplinks if uplink.bandwidth_bps is not None]
     if not stated or len(stated) < len(uplinks):
