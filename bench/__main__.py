@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RUNS = 5
 UPLINKS = 32
 RULES = 500
-LINES = 20_000
+LINES = 100_000
 
 
 def script(uplinks: int, rules: int) -> str:
@@ -96,7 +96,7 @@ def main() -> int:
     """Measure; 1 when a limit is exceeded."""
     enter_private()
     text = long_script(LINES)
-    held = tell(f"reading {LINES} lines of script", median_s(lambda: routeros.parse(text, "long.rsc")), 2.0)
+    held = tell(f"reading {LINES} lines of script", median_s(lambda: routeros.parse(text, "long.rsc")), 5.0)
     router = routeros.parse(script(UPLINKS, RULES), "large.rsc").router
     links = [
         f"link add {name} type veth peer name far-{name}" for name in ("lan0", *(f"wan{n}" for n in range(UPLINKS)))

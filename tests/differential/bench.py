@@ -6,15 +6,16 @@ import contextlib
 import re
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from differential.frames import ANSWER, MARK_OF_ERROR, datagram, error_about, ethernet, fragments
+from differential.frames import MARK_OF_ERROR, Turn, datagram, error_about, ethernet, fragments
 from evenflow.kernel.linux import LinuxKernel
 from evenflow.kernel.namespaces import NetworkNamespace
 from evenflow.kernel.netlink import NetlinkSocket, text
 from evenflow.kernel.nft_objects import GETSETELEM, decode_elements, message
+from evenflow.model.dataplane import CONNECTION_MARK_MASK, PACKET_MARK_MASK, ROUTING_MARK_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,13 +36,13 @@ SERVER_PORTS = (53, 80, 443, 1234, 5000)
 FAR_MAC = bytes.fromhex("0200000000fe")
 
 #: What is kept of a packet at each of its stations, as nft writes a key: its number, its mark; of one that connection
-#: tracking has an entry for the connection's mark; and where it leaves, its source and its next hop.
+#: tracking has an entry for the connection's mark; its source; and where it leaves its next hop.
 _NUMBER, _CONNECTION = "@th,64,32 . meta mark", " . ct mark"
-_LEAVING = {
-    "ip": " . meta oif . ip saddr . rt ip nexthop",
-    "ip6": " . meta oif . ip6 saddr . rt ip6 nexthop",
+_STATIONS = {
+    "arrived": "",
+    **{f"left_{ip}": f" . meta oif . {ip} saddr . rt {ip} nexthop" for ip in ("ip", "ip6")},
+    **{f"delivered_{ip}": f" . {ip} saddr" for ip in ("ip", "ip6")},
 }
-_STATIONS = {"arrived": "", "left_ip": _LEAVING["ip"], "left_ip6": _LEAVING["ip6"], "delivered": ""}
 
 #: Later ones tell more of a packet: what leaves by the loopback device is delivered after it.
 _KEYS = {
@@ -50,28 +51,57 @@ _KEYS = {
     for suffix, mark in (("", _CONNECTION), ("_unknown", ""))
 }
 
+#: The destination that a packet ends up with, and its port: nft 1.0.6 fails on longer keys.
+_ENDS = {
+    "to_ip": "@th,64,32 . ip daddr",
+    "to_ip6": "@th,64,32 . ip6 daddr",
+    "to_port": "@th,64,32 . th dport",
+}
+_SETS = {**_KEYS, **_ENDS}
+
+
+def _adds(name: str, before: str = "", protocols: str = "!= sctp") -> str:
+    """Rules that add a packet to a set. The number of SCTP stands elsewhere (`frames`)."""
+    return "\n".join(
+        f"meta l4proto {of} {before}add @{name} {{ {_SETS[name].replace('@th,64,32', number)} }}"
+        for of, number in ((protocols, "@th,64,32"), ("sctp", "@th,160,32"))
+    )
+
 
 def _noted(station: str, before: str = "") -> str:
-    """Rules that note a packet. The key with the connection's mark can't be made without a connection.
-
-    SCTP has its checksum where others have the number, and NAT corrects that: its number is the initiation tag.
-    """
-    lines = []
-    for name, known in ((station, ""), (f"{station}_unknown", "ct state invalid,untracked ")):
-        key = _KEYS[name]
-        lines.append(f"{before}meta l4proto != sctp {known}add @{name} {{ {key} }}")
-        lines.append(f"{before}meta l4proto sctp {known}add @{name} {{ {key.replace('@th,64,32', '@th,128,32')} }}")
-    return "\n".join(lines)
+    """Rules that note a packet. The key with the connection's mark can't be made without a connection."""
+    return "\n".join((_adds(station, before), _adds(f"{station}_unknown", f"{before}ct state invalid,untracked ")))
 
 
-# The router's own errors would pass its output rules as part of the connections that they are about.
+#: Bits of the marks that are somebody else's, who has set some of them: they are to stay as they are.
+_OTHERS_MARK = 0x5A5A_5A5A & ~(ROUTING_MARK_MASK | PACKET_MARK_MASK)
+_OTHERS_CONNECTION_MARK = 0xA5A5_A5A5 & ~CONNECTION_MARK_MASK
+_OTHERS = f"""
+    meta mark set meta mark | {_OTHERS_MARK}
+    ct mark set ct mark | {_OTHERS_CONNECTION_MARK}
+"""
+
+_OF_IPV4, _OF_IPV6 = "meta nfproto ipv4 ", "meta nfproto ipv6 "
+_WITH_PORTS = "{ tcp, udp, udplite }"
+_NOTED_ENDS = "\n".join((_adds("to_ip", _OF_IPV4), _adds("to_ip6", _OF_IPV6), _adds("to_port", "", _WITH_PORTS)))
+
+# What the router would say by itself, where nobody listens, would pass its output rules as part of the connections.
 _SEEN = f"""
 table inet observer {{
-    {chr(10).join(f"set {name} {{ typeof {key}; flags dynamic; size 65535; }}" for name, key in _KEYS.items())}
+    {chr(10).join(f"set {name} {{ typeof {key}; flags dynamic; size 65535; }}" for name, key in _SETS.items())}
     chain output {{
         type filter hook output priority -400
         icmp type {{ destination-unreachable, redirect, time-exceeded, parameter-problem }} drop
         icmpv6 type {{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem, nd-redirect }} drop
+        tcp flags & (fin | rst) == rst drop
+    }}
+    chain others_prerouting {{
+        type filter hook prerouting priority -160
+        {_OTHERS}
+    }}
+    chain others_output {{
+        type filter hook output priority -160
+        {_OTHERS}
     }}
     chain prerouting {{
         type filter hook prerouting priority -140
@@ -79,12 +109,15 @@ table inet observer {{
     }}
     chain input {{
         type filter hook input priority 300
-        {_noted("delivered")}
+        {_noted("delivered_ip", _OF_IPV4)}
+        {_noted("delivered_ip6", _OF_IPV6)}
+        {_NOTED_ENDS}
     }}
     chain postrouting {{
         type filter hook postrouting priority 300
-        {_noted("left_ip", "meta nfproto ipv4 ")}
-        {_noted("left_ip6", "meta nfproto ipv6 ")}
+        {_noted("left_ip", _OF_IPV4)}
+        {_noted("left_ip6", _OF_IPV6)}
+        {_NOTED_ENDS}
     }}
 }}
 """
@@ -92,14 +125,24 @@ table inet observer {{
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A packet as the kernel had it at the end: marks as numbers; where it left, with which source, to whom."""
+    """A packet as the kernel had it at the end: our bits of its marks, its ends after NAT; where it left, and to whom.
+
+    If others' bits of a mark are not as they were, they are seen among ours.
+    `port` is that of the destination, 0 where the protocol has none. Of what was only seen to arrive, no end is known.
+    """
 
     mark: int
     connection_mark: int
-    out_interface: str | None = None
     source: Address | None = None
+    destination: Address | None = None
+    port: int = 0
+    out_interface: str | None = None
     next_hop: Address | None = None
-    delivered: bool = False
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the router took it for itself."""
+        return self.source is not None and self.out_interface is None
 
 
 def _own_socket(address: str) -> socket.socket:
@@ -118,6 +161,7 @@ class Plan:
     more: tuple[str, ...]
     settings: tuple[str, ...] = ()
     no_carrier: frozenset[str] = frozenset()
+    uplinks: tuple[str, ...] = tuple(WANS)
 
 
 def _neighbours(*more: tuple[str, str]) -> tuple[str, ...]:
@@ -155,6 +199,7 @@ ODD = Plan(
 ARTICLE = Plan(
     {"USER_01": ("10.10.0.1/16",), "ether1": ("100.64.1.2/24",), "pppoe-out1": ("100.64.2.2 peer 100.64.2.1",)},
     ("link set pppoe-out1 arp off",),
+    uplinks=("ether1", "pppoe-out1"),
 )
 
 
@@ -237,8 +282,8 @@ class Bench:
         self,
         packet: Packet,
         connection: int | None = None,
+        turn: Turn = Turn.OPENING,
         *,
-        reply: bool = False,
         about: Packet | None = None,
         fragmented: bool = False,
     ) -> int:
@@ -248,14 +293,14 @@ class Bench:
         """
         self._number += 1
         number = self._number
-        if reply:
+        if turn is not Turn.OPENING:
             assert connection is not None
-            number = ANSWER + connection
+            number = turn.value + connection
         if about is not None:
             content = error_about(packet, about, number)
             number += MARK_OF_ERROR[packet.source.version]
         else:
-            content = datagram(packet, number, connection or number, reply=reply)
+            content = datagram(packet, number, connection or number, turn)
         if packet.in_interface is None:
             to = (str(packet.destination), 0, 0, 0) if packet.destination.version == 6 else (str(packet.destination), 0)
             with contextlib.suppress(OSError):  # no route: that is an answer, too
@@ -273,28 +318,44 @@ class Bench:
     def forget(self) -> None:
         """No connection is known any more, and nothing was seen."""
         self.router.run(["conntrack", "-F"])
-        self.router.run(["nft", "-f", "-"], stdin="\n".join(f"flush set inet observer {name}" for name in _KEYS))
+        self.router.run(["nft", "-f", "-"], stdin="\n".join(f"flush set inet observer {name}" for name in _SETS))
 
     def seen(self) -> dict[int, Seen]:
-        """Everything seen since the last `forget`, by number: the last station of each packet.
-
-        Read from the kernel directly: nft 1.0.6 fails on listing such keys.
-        """
+        """Everything seen since the last `forget`, by number: the last station of each packet."""
         found: dict[int, Seen] = {}
         for name in _KEYS:
-            request = message(GETSETELEM, text(1, "observer"), text(2, name))
-            keys = [element.key for payload in self._netlink.dump(request) for element in decode_elements(payload, {})]
-            for key in keys:
-                number, mark = int.from_bytes(key[:4], "big"), int(struct.unpack("=I", key[4:8])[0])
-                rest = key[8:]
-                connection_mark = 0
-                if not name.endswith("_unknown"):
-                    connection_mark, rest = int(struct.unpack("=I", rest[:4])[0]), rest[4:]
-                if name.startswith("left"):
-                    half = (len(rest) - 4) // 2
-                    out = self._names[int(struct.unpack("=I", rest[:4])[0])]
-                    source, next_hop = ip_address(rest[4 : 4 + half]), ip_address(rest[4 + half :])
-                    found[number] = Seen(mark, connection_mark, out, source, next_hop)
-                else:
-                    found[number] = Seen(mark, connection_mark, delivered=name.startswith("delivered"))
+            for key in self._elements(name):
+                found[int.from_bytes(key[:4], "big")] = self._seen(name, key[4:])
+        ends = {name: {int.from_bytes(key[:4], "big"): key[4:] for key in self._elements(name)} for name in _ENDS}
+        for number, seen in found.items():
+            to = ends["to_ip"].get(number) or ends["to_ip6"].get(number)
+            if seen.source is not None and to is not None:
+                port = int.from_bytes(ends["to_port"].get(number, b"")[:2], "big")
+                found[number] = replace(seen, destination=ip_address(to), port=port)
         return found
+
+    def _elements(self, name: str) -> list[bytes]:
+        """The keys of a set. Read from the kernel directly: nft 1.0.6 fails on listing such ones."""
+        request = message(GETSETELEM, text(1, "observer"), text(2, name))
+        return [element.key for payload in self._netlink.dump(request) for element in decode_elements(payload, {})]
+
+    def _seen(self, station: str, key: bytes) -> Seen:
+        """What a key behind the number says, without the destination."""
+        (mark,), key = struct.unpack("=I", key[:4]), key[4:]
+        mark, connection_mark = mark ^ _OTHERS_MARK, 0
+        if not station.endswith("_unknown"):
+            (connection_mark,), key = struct.unpack("=I", key[:4]), key[4:]
+            connection_mark ^= _OTHERS_CONNECTION_MARK
+        if station.startswith("arrived"):
+            return Seen(mark, connection_mark)
+        if station.startswith("delivered"):
+            return Seen(mark, connection_mark, ip_address(key))
+        (index,), key = struct.unpack("=I", key[:4]), key[4:]
+        half = len(key) // 2
+        return Seen(
+            mark,
+            connection_mark,
+            ip_address(key[:half]),
+            out_interface=self._names[index],
+            next_hop=ip_address(key[half:]),
+        )

@@ -1,7 +1,11 @@
-"""Packets as bytes, put together by hand: each carries a number in bytes 8 to 11 behind its network header."""
+"""Packets as bytes, put together by hand: each carries a number in bytes 8 to 11 behind its network header.
+
+SCTP has its checksum there: it carries the number in bytes 20 to 23.
+"""
 
 from __future__ import annotations
 
+import enum
 import struct
 from typing import TYPE_CHECKING
 
@@ -12,8 +16,18 @@ if TYPE_CHECKING:
 
 ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 
-#: Added to a connection's number: the sequence number that its TCP begins with, and so what an answer acknowledges.
-ANSWER = 0x4000_0000
+
+class Turn(enum.Enum):
+    """Whose turn it is in a connection. The value is what the number of such a packet has more than the connection's.
+
+    TCP's number is what it acknowledges. So the client's sequence numbers begin where the answer's number is, and the
+    server's where that of what follows is.
+    """
+
+    OPENING = 0
+    ANSWERING = 0x4000_0000
+    FOLLOWING = 0x2000_0000
+
 
 #: Errors (ICMP) carry the head of the packet that they are about in those bytes: their number stands in the parts of it
 #: that nobody looks at, behind the version (and for IPv4 the length of the header).
@@ -29,36 +43,56 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _transport(packet: Packet, number: int, connection: int, *, reply: bool) -> bytes:
+def _transport(packet: Packet, number: int, connection: int, turn: Turn) -> bytes:
     ports = struct.pack("!HH", packet.source_port, packet.destination_port)
     if packet.protocol == TCP:
-        # Behind the ports: sequence number, acknowledgement (our number), SYN or SYN and ACK. All flags together are
-        # what connection tracking calls invalid.
-        sequence, flags = (1, 0x12) if reply else (ANSWER + connection - 1, 0x02)
-        flags = 0x3F if packet.state is ConnectionState.INVALID else flags
-        return ports + struct.pack("!IIBBHHH", sequence, number, 0x50, flags, 8192, 0, 0)
+        return ports + _tcp(packet, number, connection, turn)
     if packet.protocol == UDP:
         # Long enough to come in two parts; the head of an error is shorter than that, too.
         return ports + struct.pack("!HHI", 44, 0, number) + bytes(32)
     if packet.protocol == UDPLITE:
         return ports + struct.pack("!HHI", 0, 0, number)
     if packet.protocol == SCTP:
-        # No verification tag, a checksum that nobody looks at, and an INIT chunk with our number as its tag.
-        return ports + struct.pack("!II", 0, 0) + struct.pack("!BBHIIHHI", 1, 0, 20, number, 1500, 1, 1, 1)
+        return ports + _sctp(number, connection, turn)
     if packet.protocol in (ICMP, ICMPV6):
         kinds = (8, 0) if packet.protocol == ICMP else (128, 129)
-        return struct.pack("!BBHHHI", kinds[reply], 0, 0, connection & 0xFFFF, 1, number)
+        return struct.pack("!BBHHHI", kinds[turn is Turn.ANSWERING], 0, 0, connection & 0xFFFF, 1, number)
     return struct.pack("!III", 0, 0, number)
 
 
-def datagram(packet: Packet, number: int, connection: int, *, reply: bool = False) -> bytes:
+def _tcp(packet: Packet, number: int, connection: int, turn: Turn) -> bytes:
+    """What stands behind the ports: sequence number, our number as what is acknowledged, flags, window."""
+    first, second = Turn.ANSWERING.value + connection - 1, Turn.FOLLOWING.value + connection - 1
+    sequence, flags = {
+        Turn.OPENING: (first, 0x02),
+        Turn.ANSWERING: (second, 0x12),
+        Turn.FOLLOWING: (first + 1, 0x10),
+    }[turn]
+    # All flags together are what connection tracking calls invalid.
+    flags = 0x3F if packet.state is ConnectionState.INVALID else flags
+    return struct.pack("!IIBBHHH", sequence, number, 0x50, flags, 8192, 0, 0)
+
+
+def _sctp(number: int, connection: int, turn: Turn) -> bytes:
+    """What stands behind the ports: the other side's tag, a checksum that nobody looks at, and one chunk (RFC 9260).
+
+    INIT and INIT ACK with our number as the window, COOKIE ECHO with the number in its cookie.
+    """
+    client, server = connection, Turn.ANSWERING.value + connection
+    if turn is Turn.FOLLOWING:
+        return struct.pack("!II", server, 0) + struct.pack("!BBHII", 10, 0, 12, 0, number)
+    checked, own, kind = (0, client, 1) if turn is Turn.OPENING else (client, server, 2)
+    return struct.pack("!II", checked, 0) + struct.pack("!BBHIIHHI", kind, 0, 20, own, number, 1, 1, 1)
+
+
+def datagram(packet: Packet, number: int, connection: int, turn: Turn) -> bytes:
     """The packet from its network header on."""
-    return _network(packet, _transport(packet, number, connection, reply=reply), number)
+    return _network(packet, _transport(packet, number, connection, turn), number)
 
 
 def error_about(packet: Packet, about: Packet, number: int) -> bytes:
     """An ICMP error of some router on the way, "host unreachable", with the head of the packet that it is about."""
-    inner = bytearray(_network(about, _transport(about, 0, 0, reply=False), 0))
+    inner = bytearray(_network(about, _transport(about, 0, 0, Turn.OPENING), 0))
     inner[:4] = struct.pack("!I", MARK_OF_ERROR[about.source.version] + number)
     kind = struct.pack("!BBHI", 3, 1, 0, 0) if packet.protocol == ICMP else struct.pack("!BBHI", 1, 3, 0, 0)
     return _network(packet, kind + bytes(inner), number)

@@ -39,7 +39,7 @@ def draw_packet(draw: Draw, number: int) -> Packet:
         random.choice([1024, 20000]) + number if ported else 0,
         random.choice(SERVER_PORTS) if ported else 0,
         where,
-        ConnectionState.INVALID if protocol[0] == TCP and draw.some(0.08) else ConnectionState.NEW,
+        ConnectionState.INVALID if protocol[0] == TCP and draw.some(0.25) else ConnectionState.NEW,
         source_mac=FAR_MAC if where else None,
     )
 

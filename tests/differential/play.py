@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from differential.bench import FAR_MAC, Bench, Seen
+from differential.frames import Turn
+from evenflow.core.following import is_kept, next_packet, reply_to
 from evenflow.core.numbering import Numbers, number_router
 from evenflow.core.trace import Tracer
 from evenflow.model.dataplane import PACKET_MARK_SHIFT
-from evenflow.model.flow import ICMP, ICMPV6, TCP, UDP, UDPLITE, ConnectionState, Packet
+from evenflow.model.flow import ICMP, ICMPV6, TCP, UDP, ConnectionState, Family, Packet
 from evenflow.model.matcher import MarkKind
-from evenflow.model.router import DestinationNat, Masquerade, NatRule, Redirect
 from evenflow.model.trace import Disposition, Trace
 
 if TYPE_CHECKING:
@@ -28,18 +30,44 @@ DEADLINE_S = 10.0
 #: Where the kernel chooses among two or three next hops, these are all that it can have chosen.
 CHOICES = range(6)
 
+#: One answer in so many, of those that can, comes in by another uplink than its connection left by.
+ASTRAY = 7
+
+#: Whose turn it is, as `Compared` says it: besides those of the connection's two ends, a router on the way.
+ERROR = "error"
+TURNS = (ERROR, *(turn.name.lower() for turn in Turn))
+
 #: Routers on the way that tell of errors.
 ON_THE_WAY = {4: "203.0.113.99", 6: "2001:db8:eeee::99"}
 
 
 @dataclass
 class Connection:
-    """A connection as the test follows it: its first packet, what was said of it, its number."""
+    """A connection as the test follows it: its first packet, what was said of it, its number.
+
+    The trace has the connection's mark as it is by now.
+    """
 
     packet: Packet
     trace: Trace
     number: int
     followed: bool = True
+
+    def after(self, later: Trace, *, lost: bool = True) -> Connection:
+        """The same after a later packet; `lost`: with one that is dropped the connection may be gone, too."""
+        trace = replace(self.trace, connection_mark=later.connection_mark)
+        gone = lost and later.disposition is Disposition.DROPPED
+        return replace(self, trace=trace, followed=later.ways == 1 and not gone)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a packet was: whose turn it was, its family, how its way ended, whether with another source."""
+
+    turn: str
+    family: Family
+    disposition: Disposition
+    translated: bool
 
 
 @dataclass(frozen=True)
@@ -65,13 +93,14 @@ def numbers_of(trace: Trace, numbers: Numbers) -> tuple[int, int]:
 
 def expected(packet: Packet, trace: Trace, numbers: Numbers) -> Seen | None:
     """What is to be seen of a packet; None: nothing, since the kernel has no way to begin with."""
-    mark, connection_mark = numbers_of(trace, numbers)
+    marks = numbers_of(trace, numbers)
+    source, destination = trace.snat or packet.source, trace.dnat or packet.destination
+    port = trace.dnat_port or packet.destination_port
     if trace.disposition is Disposition.DELIVERED:
-        return Seen(mark, connection_mark, delivered=True)
+        return Seen(*marks, source, destination, port)
     if trace.out_interface is not None:
-        next_hop = trace.gateway or trace.dnat or packet.destination
-        return Seen(mark, connection_mark, trace.out_interface, trace.snat or packet.source, next_hop)
-    return Seen(mark, connection_mark) if packet.in_interface is not None else None
+        return Seen(*marks, source, destination, port, trace.out_interface, trace.gateway or destination)
+    return Seen(*marks) if packet.in_interface is not None else None
 
 
 def wait_for(bench: Bench, number: int) -> dict[int, Seen]:
@@ -84,102 +113,72 @@ def wait_for(bench: Bench, number: int) -> dict[int, Seen]:
         assert time.monotonic() < deadline, f"packet {number} was not seen within {DEADLINE_S} s"
 
 
-def confirmed(trace: Trace) -> bool:
-    """Whether connection tracking keeps a connection: its first packet got through."""
-    return trace.disposition in (Disposition.FORWARDED, Disposition.SENT, Disposition.DELIVERED)
-
-
-def _translated_by(trace: Trace, chain: str) -> object:
-    """The action of the NAT rule that a packet met, None if it met none."""
-    rules = (step.rule for step in trace.steps if step.matched)
-    return next((rule.action for rule in rules if isinstance(rule, NatRule) and rule.chain == chain), None)
+def _is_redirected(trace: Trace) -> bool:
+    return (trace.dnat or trace.dnat_port) is not None
 
 
 class Play:
-    """One router and its packets."""
+    """One router and its packets.
+
+    Attributes:
+        compared: how many packets there were of each turn, family and end.
+    """
 
     def __init__(
         self, bench: Bench, router: Router, machine: Machine, seed: int, sysctls: Mapping[str, str] | None = None
     ) -> None:
-        self.bench, self.router = bench, router
+        self.bench = bench
         self.tracer = Tracer(router, machine, seed, sysctls)
         self.numbers = number_router(router)
         self.said: dict[int, tuple[Packet, tuple[Said, ...]]] = {}
-        # The tracer knows addresses that NAT has changed, no ports: connections whose ports change are not followed.
-        actions = [rule.action for rule in router.nat]
-        self.changes_ports = any(isinstance(a, DestinationNat | Redirect) and a.to_ports for a in actions)
+        self.compared: Counter[Compared] = Counter()
+        self._answers: set[tuple[object, ...]] = set()
 
-    def send(self, packet: Packet, connection: int | None = None, *, fragmented: bool = False) -> Connection:
-        number = self.bench.send(packet, connection, fragmented=fragmented)
-        return Connection(packet, self.note(packet, number), number)
+    def send(
+        self, packet: Packet, connection: int | None = None, turn: Turn = Turn.OPENING, *, fragmented: bool = False
+    ) -> Connection:
+        number = self.bench.send(packet, connection, turn, fragmented=fragmented)
+        return Connection(packet, self.note(packet, number, turn.name.lower()), number)
 
-    def note(self, packet: Packet, number: int) -> Trace:
+    def note(self, packet: Packet, number: int, turn: str) -> Trace:
         """Say what becomes of a packet."""
         trace = self.tracer.trace(packet)
         traces = [self.tracer.trace(packet, choice) for choice in CHOICES] if trace.ways > 1 else [trace]
         ends = tuple(dict.fromkeys(Said(expected(packet, t, self.numbers), t.disposition) for t in traces))
+        assert number not in self.said
         self.said[number] = (packet, ends)
+        self.compared[Compared(turn, packet.family, trace.disposition, trace.snat is not None)] += 1
         return trace
 
     def first_and_second(self, packet: Packet, *, fragmented: bool = False) -> Connection:
-        """A connection's first packet and, where it is kept and nobody here answers it, the same once more."""
+        """A connection's first packet and, where it is kept, the same once more."""
         first = self.send(packet, fragmented=fragmented)
         trace = first.trace
         first.followed = (
-            confirmed(trace)
+            is_kept(trace)
             and trace.ways == 1
             and packet.state is not ConnectionState.INVALID
-            and not (self.changes_ports and _translated_by(trace, "dstnat") is not None)
+            and self._is_told_apart(reply_to(packet, trace))
         )
-        if not first.followed or trace.disposition is Disposition.DELIVERED:
+        if not first.followed:
             return first
-        masqueraded = isinstance(_translated_by(trace, "srcnat"), Masquerade)
-        again = replace(
-            packet,
-            connection_mark=trace.connection_mark,
-            known=True,
-            translated_source=trace.snat,
-            translated_destination=trace.dnat,
-            masqueraded_by=trace.out_interface if masqueraded else None,
-        )
-        second = self.send(again, first.number)
-        followed = second.trace.disposition is not Disposition.DROPPED and second.trace.ways == 1
-        return Connection(packet, replace(trace, connection_mark=second.trace.connection_mark), first.number, followed)
+        second = self.send(replace(next_packet(packet, trace), state=packet.state), first.number)
+        return first.after(second.trace)
 
-    def reply(self, connection: Connection) -> None:
-        """What comes back for a connection: from outside, or by the router itself."""
-        packet, trace = connection.packet, connection.trace
-        if packet.protocol not in (TCP, UDP, UDPLITE) or not self._can_answer(connection):
-            return
-        own = trace.disposition is Disposition.DELIVERED
-        answers = packet.protocol == UDP and not packet.destination.is_multicast
-        if own and not (answers and self.bench.owns(trace.dnat or packet.destination)):
-            return  # it answers by itself, or nobody is there to
-        answer = Packet(
-            trace.dnat or packet.destination,
-            trace.snat or packet.source,
-            packet.protocol,
-            packet.destination_port,
-            packet.source_port,
-            None if own else trace.out_interface,
-            ConnectionState.ESTABLISHED,
-            trace.connection_mark,
-            source_mac=None if own else FAR_MAC,
-            known=True,
-            translated_source=packet.destination if trace.dnat else None,
-            translated_destination=packet.source if trace.snat else None,
-        )
-        self.note(answer, self.bench.send(answer, connection.number, reply=True))
-
-    def _can_answer(self, connection: Connection) -> bool:
-        return connection.followed and connection.trace.out_interface not in self.bench.plan.no_carrier
+    def _is_told_apart(self, answer: Packet) -> bool:
+        """Whether no other connection has the same answers: of two that NAT makes alike the kernel drops the second."""
+        ends = (answer.source, answer.destination, answer.protocol, answer.source_port, answer.destination_port)
+        if answer.protocol in (ICMP, ICMPV6):
+            return True  # their identifiers differ
+        is_first = ends not in self._answers
+        self._answers.add(ends)
+        return is_first
 
     def error(self, connection: Connection) -> Connection:
         """What a router on the way tells of a connection's packet that has left; the connection after it."""
         packet, trace = connection.packet, connection.trace
         gone = trace.disposition in (Disposition.FORWARDED, Disposition.SENT)
-        followed = self._can_answer(connection) and gone and trace.dnat is None
-        if packet.protocol not in (TCP, UDP) or not followed:
+        if packet.protocol not in (TCP, UDP) or not (self._can_answer(connection) and gone) or _is_redirected(trace):
             return connection
         version = packet.source.version
         left = replace(packet, source=trace.snat or packet.source)
@@ -194,14 +193,42 @@ class Play:
             known=True,
             translated_destination=packet.source if trace.snat else None,
         )
-        after = self.note(told, self.bench.send(told, about=left))
-        trace = replace(trace, connection_mark=after.connection_mark)
-        return Connection(packet, trace, connection.number, followed=after.ways == 1)
+        return connection.after(self.note(told, self.bench.send(told, about=left), ERROR), lost=False)
+
+    def reply(self, connection: Connection) -> Connection:
+        """What comes back for a connection, from outside or by the router itself; the connection after it."""
+        packet, trace = connection.packet, connection.trace
+        answer = reply_to(packet, trace)
+        is_ours = answer.in_interface is not None or self.bench.owns(answer.source)
+        if not (self._can_answer(connection) and is_ours):
+            return replace(connection, followed=False)
+        if answer.in_interface is not None:
+            answer = replace(answer, in_interface=self._way_back(connection), source_mac=FAR_MAC)
+        replied = self.send(answer, connection.number, Turn.ANSWERING).trace
+        return replace(connection.after(replied), followed=is_kept(replied) and replied.ways == 1)
+
+    def follow(self, connection: Connection) -> None:
+        """A connection goes on, now that it is answered."""
+        if connection.followed:
+            self.send(next_packet(connection.packet, connection.trace), connection.number, Turn.FOLLOWING)
+
+    def _can_answer(self, connection: Connection) -> bool:
+        return connection.followed and connection.trace.out_interface not in self.bench.plan.no_carrier
+
+    def _way_back(self, connection: Connection) -> str:
+        """Where the answer comes in: where the packet went, but at times by another uplink."""
+        out = connection.trace.out_interface
+        assert out is not None
+        plan = self.bench.plan
+        others = [name for name in plan.uplinks if name not in (out, *plan.no_carrier)]
+        if out not in plan.uplinks or connection.number % ASTRAY:
+            return out
+        return others[connection.number // ASTRAY % len(others)]
 
     def mismatches(self) -> list[str]:
         """What the kernel did otherwise than said."""
-        sentinel = self.bench.send(SENTINEL)
-        seen = wait_for(self.bench, sentinel)
+        first = next(iter(self.bench.plan.interfaces))
+        seen = wait_for(self.bench, self.bench.send(replace(SENTINEL, in_interface=first)))
         found = []
         for number, (packet, ends) in self.said.items():
             if not any(end.agrees(seen.get(number)) for end in ends):
@@ -213,5 +240,5 @@ class Play:
         return found
 
 
-#: Comes in last, and is seen on arrival whatever the rules say.
-SENTINEL = Packet(ip_address("10.1.3.250"), ip_address("198.51.100.250"), UDP, 9, 9, "lan0", source_mac=FAR_MAC)
+#: Comes in last by the first interface, and is seen on arrival whatever the rules say.
+SENTINEL = Packet(ip_address("10.1.3.250"), ip_address("198.51.100.250"), UDP, 9, 9, source_mac=FAR_MAC)

@@ -6,7 +6,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from differential.bench import LANS, WANS
+from differential.ways import gateway_of
 from evenflow.core.failover import Standing
+from evenflow.model.flow import BOTH_FAMILIES
 from evenflow.model.matcher import Classifier
 from evenflow.model.policy import Balance, LastResort, Policy, Uplink
 
@@ -34,7 +36,7 @@ def draw_policy(draw: Draw) -> Policy:
 
 
 def _uplink(draw: Draw, wan: str) -> Uplink:
-    four, six = ip_address(f"100.64.{wan[-1]}.1"), ip_address(f"2001:db8:{wan[-1]}::1")
+    four, six = (ip_address(gateway_of(draw, wan, family)) for family in BOTH_FAMILIES)
     gateways = draw.random.choice([(four,), (four, six), (six,), ()])
     return Uplink(
         NAMES[wan],

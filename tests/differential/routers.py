@@ -118,7 +118,8 @@ class Draw:
         return random.choice(drawn)
 
     def ports(self, *, negated: bool) -> PortMatch:
-        ranges = [(80, 80), (443, 443), (1000, 1999), (1500, 40000), (53, 53)]
+        # Several begin or end at a port that packets have.
+        ranges = [(80, 80), (443, 443), (53, 80), (1000, 1234), (1235, 5000), (1500, 40000)]
         return PortMatch(
             self.random.choice(list(Direction)), tuple(self.random.sample(ranges, self.random.randint(1, 3))), negated
         )
@@ -137,7 +138,7 @@ class Draw:
     def action(self, chain: str) -> object:
         random = self.random
         deeper = USER_CHAINS[USER_CHAINS.index(chain) + 1 :] if chain in USER_CHAINS else USER_CHAINS
-        kind = random.choices(list(MarkKind), [5, 5, 1])[0]
+        kind = random.choices(list(MarkKind), [5, 5, 2])[0]
         owners = tuple(random.choice([*CONNECTION_MARKS, None]) for _ in range(random.choice([2, 3, 6])))
         drawn = [
             (12, MarkAction(kind, self.mark(kind), self.some(0.7))),
@@ -189,17 +190,44 @@ class Draw:
             rules.append(MangleRule(chain, (key, *common), action, (family,)))  # type: ignore[arg-type]
         return rules
 
+    def run_of_changes(self) -> list[MangleRule]:
+        """One connection mark becomes another or none, which the next rule asks for already."""
+        family, chain = self.random.choice(FAMILIES), self.random.choice(["prerouting", "prerouting", "output"])
+        before: object = InInterface(self.random.choice(list(INTERFACES))) if self.some(0.5) else None
+        mark: str | None = self.random.choice(CONNECTION_MARKS)
+        rules = []
+        for _ in range(self.random.randint(2, 3)):
+            after = self.random.choice([None, *CONNECTION_MARKS])
+            action = MarkAction(MarkKind.CONNECTION, after)
+            if self.some(0.3):
+                action = MarkAction(MarkKind.ROUTING, self.random.choice(TABLES), self.some(0.7))
+            matchers = (MarkMatch(MarkKind.CONNECTION, mark), *([before] if before else []))
+            rules.append(MangleRule(chain, matchers, action, (family,)))  # type: ignore[arg-type]
+            mark = after
+        return rules
+
+    def run_of_marks(self) -> list[MangleRule]:
+        """Marks of several kinds for the same packets."""
+        family, chain = self.random.choice(FAMILIES), self.random.choice(["prerouting", "prerouting", "output"])
+        matchers = self.matchers(family)
+        kinds = self.random.sample(list(MarkKind), self.random.randint(2, 3))
+        actions = [MarkAction(kind, self.mark(kind)) for kind in kinds]
+        return [MangleRule(chain, matchers, action, (family,)) for action in actions]  # type: ignore[arg-type]
+
     # --- all of it -------------------------------------------------------------------------------------------------
 
     def router(self) -> Router:
         mangle: list[MangleRule] = []
         for _ in range(self.random.randint(2, 14)):
-            mangle += self.random.choices([[self.rule()], self.run_of_streams(), self.run_of_keys()], [6, 1, 1])[0]
+            runs = [self.run_of_streams(), self.run_of_keys(), self.run_of_changes(), self.run_of_marks()]
+            mangle += self.random.choices([[self.rule()], *runs], [6, 1, 1, 1, 1])[0]
         ranges = [
             ip_network(n)
             for n in (
                 "10.1.0.0/17",
                 "10.1.64.0/18",
+                "10.1.200.16/29",
+                "10.2.3.12/30",
                 "198.51.100.64/26",
                 "fd00:1::8/125",
                 "2001:db8:99::/66",

@@ -1,42 +1,36 @@
 """The heart of the suite: what the kernel does with a packet is what the interpreter said, mark for mark.
 
-Compared are the three marks, where a packet leaves, by which next hop, with which source; or that it is delivered, or
-neither.
+Compared are the three marks, both ends after NAT, where a packet leaves, and by which next hop; or that it is
+delivered, or neither.
 """
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from differential.bench import FIVE, ODD, Bench
-from differential.play import Play
-from differential.policies import draw_policy, draw_standing
-from differential.routers import Draw
-from evenflow.core.failover import AS_USUAL, Standing, stand
-from evenflow.core.lower import lower
-from evenflow.kernel.reconcile import carry_out, look_ahead, look_at_down
+from differential.play import ERROR, TURNS, Compared
+from differential.rounds import CONNECTIONS, compare
+from evenflow.kernel.reconcile import carry_out, look_at_down
 from evenflow.model.dataplane import Dataplane
-from evenflow.model.flow import UDP
+from evenflow.model.flow import Family
+from evenflow.model.trace import Disposition
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator
 
-    from evenflow.model.router import Router
+ROUNDS = 240
 
-ROUTERS = 240
-
-#: Where the long test begins, so that it plays other routers.
+#: Where the long test begins, so that it plays other routers; and how many packets it compares, at the least.
 START = 10_000
-CONNECTIONS = 30
+LONG_ROUNDS = 4000
+LONG_PACKETS = 300_000
 
-#: Every fifth router is that of a policy.
-POLICIES = 5
-
-#: One UDP packet in so many comes in two parts.
-FRAGMENTED = 5
+#: Of a round's packets, how many are compared at the least: each of its connections has some three.
+EACH = 3 * CONNECTIONS
 
 
 @pytest.fixture(scope="module")
@@ -47,56 +41,30 @@ def benches() -> Iterator[tuple[Bench, Bench]]:
         bench.close()
 
 
-def play(
-    bench: Bench, router: Router, draw: Draw, seed: int, connections: int, standing: Standing = AS_USUAL
-) -> tuple[int, list[str]]:
-    """Packets sent, and what the kernel did otherwise than said."""
-    with bench.inside() as kernel:
-        machine = kernel.read_machine()
-        carry_out(kernel, look_ahead(kernel, router, machine, seed, standing))
-        names = [f"net/ipv4/conf/{link.name}/rp_filter" for link in machine.links]
-        sysctls = kernel.read_dataplane(["net/ipv4/conf/all/rp_filter", *names]).sysctls
-    bench.forget()
-    game = Play(bench, stand(router, standing), machine, seed, sysctls)
-    opened = []
-    for number in range(connections):
-        packet = draw.packet(number)
-        fragmented = packet.protocol == UDP and packet.in_interface is not None and number % FRAGMENTED == 0
-        opened.append(game.first_and_second(packet, fragmented=fragmented))
-    found = game.mismatches()
-    for connection in opened:
-        game.reply(game.error(connection))
-    return len(game.said), found or game.mismatches()
-
-
-def compare(benches: tuple[Bench, Bench], numbers: range) -> int:
-    """Play the routers of these numbers; how many packets were compared."""
-    sent = 0
-    for number in numbers:
-        bench = benches[number % 2]
-        draw = Draw(Random(number), bench.plan)
-        standing = AS_USUAL
-        if number % POLICIES == 0:
-            policy = draw_policy(draw)
-            router, standing = lower(policy), draw_standing(draw, policy)
-        else:
-            router = draw.router()
-        packets, mismatches = play(bench, router, draw, draw.random.getrandbits(32), CONNECTIONS, standing)
-        sent += packets
-        rules = "\n".join(map(str, (*router.mangle, *router.nat)))
-        assert not mismatches, f"router {number}: {standing}\n{rules}\n\n" + "\n".join(mismatches[:3])
-    return sent
+def assert_everything_was_met(compared: Counter[Compared], rounds: int) -> None:
+    """Each turn of a connection, both ways through the router and to it, in both families, with and without NAT."""
+    assert compared.total() >= EACH * rounds
+    forwarded, delivered = Disposition.FORWARDED, Disposition.DELIVERED
+    ends = {(turn, end, False) for turn in TURNS for end in (forwarded, delivered)}
+    # An error comes from a router on the way: its source is its own.
+    ends |= {(turn, forwarded, True) for turn in TURNS if turn != ERROR}
+    for turn, end, translated in ends:
+        for family in Family:
+            met = compared[Compared(turn, family, end, translated)]
+            assert met >= rounds / 10, (turn, family, end, translated, met)
 
 
 @pytest.mark.kernel
 def test_the_kernel_does_what_the_interpreter_says(benches: tuple[Bench, Bench]) -> None:
-    assert compare(benches, range(ROUTERS)) >= 10_000
+    assert_everything_was_met(compare(benches, range(ROUNDS)), ROUNDS)
 
 
 @pytest.mark.kernel
 @pytest.mark.soak
 def test_the_kernel_does_what_the_interpreter_says_for_long(benches: tuple[Bench, Bench]) -> None:
-    assert compare(benches, range(START, START + 4000)) >= 150_000
+    compared = compare(benches, range(START, START + LONG_ROUNDS))
+    assert_everything_was_met(compared, LONG_ROUNDS)
+    assert compared.total() >= LONG_PACKETS
 
 
 @pytest.mark.kernel

@@ -56,13 +56,16 @@ def _to_far_host(draw: Draw, family: Family) -> Route:
     )
 
 
-def _near(draw: Draw, family: Family) -> AddressGateway:
+def gateway_of(draw: Draw, wan: str, family: Family) -> str:
     """A gateway next to the router; of a network that only one bench has, at times."""
-    wan = draw.random.choice(list(WANS))
-    address = f"100.64.{wan[-1]}.1" if family is Family.IPV4 else f"2001:db8:{wan[-1]}::1"
     if wan == "wan0" and len(draw.plan.interfaces["wan0"]) > 2 and draw.some(0.5):
-        address = "198.18.0.1" if family is Family.IPV4 else "2001:db8:a::1"
-    return AddressGateway(ip_address(address), wan if draw.some(0.3) else None)
+        return "198.18.0.1" if family is Family.IPV4 else "2001:db8:a::1"
+    return f"100.64.{wan[-1]}.1" if family is Family.IPV4 else f"2001:db8:{wan[-1]}::1"
+
+
+def _near(draw: Draw, family: Family) -> AddressGateway:
+    wan = draw.random.choice(list(WANS))
+    return AddressGateway(ip_address(gateway_of(draw, wan, family)), wan if draw.some(0.3) else None)
 
 
 def _gateway(draw: Draw, family: Family) -> Gateway:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenflow.formats.routeros import Kind, Parsed, parse
-from evenflow.formats.routeros.source import decode
+from evenflow.formats.routeros import parse
+from reading_holds import must_hold
 
 SEED = (Path(__file__).parents[2] / "examples" / "seed.rsc").read_text()
-
-#: What a line may have and still say nothing.
-SAYS_NOTHING = " \t\v\f;\\"
-
-#: Processor seconds that any input may take, and seconds per character beyond: ten times what a small machine needs.
-#: This stands for the deadline of hypothesis, which also counts what other programs take.
-PATIENCE_S, PATIENCE_PER_CHARACTER_S = 1.0, 1e-4
 
 PIECES = st.sampled_from(
     [
@@ -39,7 +31,13 @@ PIECES = st.sampled_from(
         '/system script add name=a source="/system script run a; /ip route disable 0" ', "/routing settings set ",
         "check-gateway-ping-interval=1s ",
         "\\41", '"\\C3\\A9"', "numbers=0 ", "disabled=yes ", "!comment ", "blackhole ", "fib ", "0,1 ",
-        "99999999999999 ",
+        "99999999999999 ", ":for i from=0 to=9 do={", ":foreach k,v in={a=1;\"b\"=$x} do={", ":while ($x < 9) do={",
+        ":while (true) do={", ":set x ($x . $x)", ":set x ($x + 1)", ":global f do={", "$f ", "$f a=1 ", "(", "$x->0",
+        "([:len $x] = 0)", "[:pick $x 0 2]", "[/ip route get [find] gateway]", "{{1;2};{3}}", "(1,2)", ":local x 0\n",
+        "$i", "“", "”a b” ", "chain=dstnat action=jump jump-target=a\n",
+        "chain=a action=return protocol=tcp dst-port=1\n",
+        "in-interface=all-ppp ", "nth=2,1 ", "/ppp profile add name=p ", 'on-up="/ip route add gateway=\\$interface" ',
+        "/interface pppoe-client add name=q profile=p ", "per-connection-classifier=\n", "print\n", ":execute ",
     ]
 )  # fmt: skip
 
@@ -61,49 +59,29 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-def check(source: bytes | str) -> Parsed:
-    started = time.process_time()
-    parsed = parse(source, "r.rsc")
-    taken = time.process_time() - started
-    assert taken < PATIENCE_S + PATIENCE_PER_CHARACTER_S * len(source)
-    lines = decode(source).split("\n")
-    told = {finding.code for finding in parsed.findings}
-    covered = {line for each in parsed.statements for line in range(each.origin.line, each.last_line + 1)}
-    if "not-routeros" not in told and "too-long" not in told:
-        for number, line in enumerate(lines, 1):
-            assert number in covered or not line.strip().strip(SAYS_NOTHING), (number, line)
-    for finding in parsed.findings:
-        assert 1 <= finding.where.line <= len(lines), finding
-        assert finding.message
-    if any(each.kind is Kind.UNKNOWN for each in parsed.statements):
-        assert told & {"not-a-command", "syntax", "no-menu", "not-routeros"}
-    assert [finding.where.line for finding in parsed.findings] == sorted(f.where.line for f in parsed.findings)
-    return parsed
-
-
 @settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes(source: bytes) -> None:
-    check(source)
+    must_hold(source)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=400))
 def test_random_text(text: str) -> None:
-    check(text)
+    must_hold(text)
 
 
 @settings(max_examples=300, deadline=None)
 @given(mutated())
 def test_the_seed_mutated(text: str) -> None:
-    check(text)
+    must_hold(text)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_pieces_of_scripts_in_any_order(text: str) -> None:
-    check(text)
-    check("/ip route\nadd gateway=192.0.2.1\nadd gateway=192.0.2.2\n" + text)
+    must_hold(text)
+    must_hold("/ip route\nadd gateway=192.0.2.1\nadd gateway=192.0.2.2\n" + text)
 
 
 BRACKETS = st.sampled_from(["{", "}", "[", "]", "(", ")", '"', ":if (1) do={", " }", "$[", "$(", "\n", "x"])
@@ -112,8 +90,8 @@ BRACKETS = st.sampled_from(["{", "}", "[", "]", "(", ")", '"', ":if (1) do={", "
 @settings(deadline=None)
 @given(st.lists(BRACKETS, max_size=60).map("".join))
 def test_nesting(text: str) -> None:
-    check(text)
-    check("/ip route add comment=" + text)
+    must_hold(text)
+    must_hold("/ip route add comment=" + text)
 
 
 @settings(deadline=None)
@@ -122,8 +100,8 @@ def test_nesting(text: str) -> None:
     st.sampled_from(["{", "[", "(", '"', "$(", "$[", '"$(', ":if (1) do={", "{ ", "{\n", "do={"]),
 )
 def test_nesting_without_end(depth: int, opening: str) -> None:
-    check("/ip route\nadd comment=" + opening * depth)
-    check("/ip route\n" + opening * depth)
+    must_hold("/ip route\nadd comment=" + opening * depth)
+    must_hold("/ip route\n" + opening * depth)
 
 
 @settings(deadline=None)

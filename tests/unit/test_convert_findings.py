@@ -314,15 +314,22 @@ def test_what_a_rule_does_beside_routing_is_kept() -> None:
     assert lines_of(made, "kept-as-it-stands") == [PCC.count("\n") + 2]
 
 
+def test_a_rule_of_a_chain_that_is_written_out_is_not_kept() -> None:
+    nat = "add action=jump chain=dstnat jump-target=in\nadd action=dst-nat chain=in nth=2,1 to-addresses=10.0.0.2\n"
+    made = rewritten(f"{PCC}/ip firewall nat\n{nat}")
+    assert has_errors(made.findings)
+    assert lines_of(made, "unsupported-matcher") == [PCC.count("\n") + 3]
+
+
 def test_what_only_routeros_understands_is_kept_in_its_place() -> None:
     odd = "add action=accept chain=prerouting nth=2,1\n"
     text = PCC.replace("add chain=prerouting action=mark-routing", f"{odd}add chain=prerouting action=mark-routing", 1)
-    made = rewritten(f"{text}/ip firewall nat\nadd action=same chain=srcnat to-addresses=192.0.2.1\n")
+    made = rewritten(f"{text}/ip firewall nat\nadd action=netmap chain=srcnat to-addresses=192.0.2.0/24\n")
     lines = str(made.text).splitlines()
     place = lines.index("add action=accept chain=prerouting nth=2,1 comment=evenflow")
     assert "src-address:2/1" in lines[place - 1]
     assert "mark-routing" in lines[place + 1]
-    assert lines[-1] == "add action=same chain=srcnat to-addresses=192.0.2.1 comment=evenflow"
+    assert lines[-1] == "add action=netmap chain=srcnat to-addresses=192.0.2.0/24 comment=evenflow"
     assert not has_errors(made.findings)
     assert len(lines_of(made, "kept-as-it-stands")) == 2
     assert has_errors(lifted(text).findings)

@@ -77,6 +77,22 @@ def test_redirect_takes_the_first_address() -> None:
 
 
 @pytest.mark.parametrize(
+    ("interface", "destination", "given"),
+    [
+        ("wan", "ff02::fb", "fe80::2"),
+        ("wan", "fe80::9", "fe80::2"),
+        ("wan", "ff12::fb", "fe80::2"),  # the flags of a group do not matter
+        ("wan", "ff05::2", None),  # no address of the site
+        ("wan", "ff01::1", None),
+        ("wan", "ff0e::1", "fd00:9::2"),
+        ("lan", "ff02::fb", None),
+    ],
+)
+def test_redirect_keeps_to_a_narrow_scope(interface: str, destination: str, given: str | None) -> None:
+    assert redirecting(MACHINE, interface, ip_address(destination)) == (ip_address(given) if given else None)
+
+
+@pytest.mark.parametrize(
     ("address", "kind"),
     [
         ("10.77.0.9", AddressType.LOCAL),  # all of a network of lo

@@ -100,7 +100,7 @@ def test_prose_between_the_commands(line: str) -> None:
         ("set 0 1 chain=a", '"1" is no property'),
         ("add chain=a comment=" + "(" * 70 + ")" * 70, "nested too deep"),
         ("add " + "chain=a " * 1100, "more than 1000 arguments"),
-        ("new-connection-mark=a", "it belongs to the command above; put a \\ at the end"),
+        ("new-connection-mark=a", "it is a part of a command; put it behind the others"),
         ("/i firewall", "i stands for several things in /"),
         ("/ip firewall mangle [find]", "after /ip firewall mangle comes neither"),
     ],

@@ -28,6 +28,7 @@ from evenflow.model.matcher import (
     ProtocolMatch,
     SourceMacMatch,
     StateMatch,
+    UnsupportedMatch,
 )
 from evenflow.model.router import (
     AcceptAction,
@@ -179,15 +180,23 @@ def test_a_matcher_that_cannot_be_expressed_leaves_the_rule_out(matcher: str, me
     parsed = parse(f"/ip firewall {menu}\nadd chain=srcnat {matcher} action=accept")
     (finding,) = parsed.findings
     assert (finding.severity, finding.code, finding.where.line) == (Severity.ERROR, "unsupported-matcher", 2)
-    assert finding.message.startswith(f"{matcher} can't be matched here")
+    assert finding.message.startswith(f"{matcher}: it can't be asked for here; ")
+    assert finding.message.endswith("The rule is left out, and its packets go on to the next rule")
     assert (parsed.router.mangle, parsed.router.nat) == ((), ())
+    name, _, value = matcher.partition("=")
+    stated = [rule.matchers for rule in parsed.stated.mangle] + [rule.matchers for rule in parsed.stated.nat]
+    assert stated == [(UnsupportedMatch(name, value),)]
 
 
 @pytest.mark.parametrize("matcher", ["nth=2,1", "tcp-flags=syn"])
 def test_change_mss_that_ends_the_chain_for_unknown_packets_is_an_error(matcher: str) -> None:
-    parsed = parse(f"/ip firewall mangle add chain=forward action=change-mss passthrough=no {matcher}")
+    ends = f"/ip firewall mangle\nadd chain=forward action=change-mss passthrough=no {matcher}\n"
+    parsed = parse(ends + "add chain=forward action=mark-packet new-packet-mark=a")
     assert ("error", "unsupported-matcher") in codes(parsed)
-    assert parsed.router.mangle == ()
+    assert [each.action for each in parsed.router.mangle] == [MarkAction(MarkKind.PACKET, "a")]
+    parsed = parse(ends + "add chain=forward action=log\nadd chain=input action=mark-packet new-packet-mark=a")
+    assert ("error", "unsupported-matcher") not in codes(parsed)
+    assert parsed.router.mangle[0].matchers == ()
 
 
 def test_a_remainder_that_is_too_great_is_kept_and_told_of() -> None:
@@ -213,7 +222,7 @@ def test_its_negation_always_matches() -> None:
         ("chain=a action=jump", "missing-property", "jump-target= is missing"),
         ("action=accept", "missing-property", "chain= is missing"),
         ("chain=a action=route route-dst=192.0.2.1", "unsupported-action", "action=route can't be done"),
-        ("chain=a action=acept", "unsupported-action", "action=acept can't be done"),
+        ("chain=a action=acept", "bad-value", "action=acept: RouterOS has no such action"),
         ("chain=a src-adress=10.0.0.1", "unknown-property", "src-adress= is not a property of /ip firewall mangle"),
         ("chain=a src-addr=10.0.0.1", "unknown-property", "may stand for src-address or src-address-list"),
         ("chain=a src-address=10.0.0.256", "bad-value", '"10.0.0.256" is no network'),
@@ -223,7 +232,8 @@ def test_its_negation_always_matches() -> None:
         ("chain=a dst-port=9-8", "bad-value", "9 is greater than 8"),
         ("chain=a protocol=tpc", "bad-value", "protocol=tpc: it is no known protocol"),
         ("chain=a protocol=256", "bad-value", "from 0 to 255"),
-        ("chain=a connection-state=new,old", "unsupported-value", '"old" can\'t be matched'),
+        ("chain=a connection-state=new,old", "bad-value", '"old" can\'t be matched'),
+        ("chain=a in-interface=ether1,ether2", "bad-value", "more than one interface"),
         ("chain=a dst-address-type=blackhole", "unsupported-value", '"blackhole" can\'t be matched'),
         ("chain=a src-mac-address=1", "bad-value", "hardware address"),
         ("chain=a connection-mark=!", "bad-value", "nothing stands after the !"),
@@ -292,7 +302,10 @@ def test_nat_matchers_and_place() -> None:
     [
         ("chain=srcnat action=src-nat", "missing-property"),
         ("chain=srcnat action=netmap to-addresses=10.0.0.0/8", "unsupported-action"),
-        ("chain=mine action=masquerade", "unsupported-chain"),
+        ("chain=output action=dst-nat to-addresses=10.0.0.1", "unsupported-chain"),
+        ("chain=dstnat action=return src-mac-address=02:00:00:00:00:01", "unsupported-action"),
+        ("chain=dstnat action=return dst-port=80", "unsupported-action"),
+        ("chain=mine action=netmap to-addresses=10.0.0.1", "unsupported-action"),
         ("action=masquerade", "missing-property"),
         ("chain=dstnat action=redirect to-ports=1,2", "bad-value"),
         ("chain=dstnat action=dst-nat to-addresses=a", "bad-value"),

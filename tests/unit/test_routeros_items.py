@@ -106,7 +106,7 @@ def test_order(text: str, order: str) -> None:
         ("set [find distance>1] distance=2", ("error", "unsupported-find")),
         ("set [find comment=$x] distance=2", ("error", "unsupported-find")),
         ("set $x distance=2", ("error", "unsupported-find")),
-        ("comment 0 new", ("warning", "unsupported-command")),
+        ("edit 0 comment", ("warning", "unsupported-command")),
         ("set 0 distanse=2", ("error", "unknown-property")),
     ],
 )
@@ -132,12 +132,12 @@ def test_variables_with_values_in_the_file() -> None:
 
 
 def test_a_variable_that_a_block_sets_is_not_known() -> None:
-    text = ":local gw 192.0.2.7\n:if ([:len x] = 1) do={ :set gw 192.0.2.8 }\n/ip route add gateway=$gw"
+    text = ":local gw 192.0.2.7\n:if ([:resolve x] = 1) do={ :set gw 192.0.2.8 }\n/ip route add gateway=$gw"
     assert codes(parse(text)) == [("error", "computed-value")]
 
 
-def test_commands_in_blocks_are_not_run() -> None:
-    parsed = parse("/ip route\n:foreach i in={1;2} do={\nadd gateway=192.0.2.1\n}\n")
+def test_commands_in_blocks_of_which_only_the_running_router_knows_are_not_run() -> None:
+    parsed = parse("/ip route\n:foreach i in=[/interface find running] do={\nadd gateway=192.0.2.1\n}\n")
     assert codes(parsed) == [("error", "script-not-run")]
     assert parsed.findings[0].where.line == 2
     assert parsed.router.routes == ()

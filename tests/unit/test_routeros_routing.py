@@ -140,10 +140,16 @@ def test_ipv6_routes() -> None:
     ],
 )
 def test_mistakes_in_a_route(given: str, code: str) -> None:
-    parsed = parse(f"/ip route add {given}")
-    assert codes(parsed) == [("error", code)]
-    assert parsed.findings[0].message.endswith("left out")
+    parsed = parse(f"/ip route vrf add routing-mark=guests\n/ip route add {given}")
+    assert codes(parsed) == [("warning", "not-followed"), ("error", code)]
+    assert "left out" in parsed.findings[1].message
     assert parsed.router.routes == ()
+
+
+def test_the_interface_of_a_vrf_says_nothing_where_there_is_none() -> None:
+    parsed = parse("/ip vrf set [find name=main] interfaces=all\n/ip route add gateway=ether1 vrf-interface=ether1")
+    assert [each.gateways for each in parsed.router.routes] == [(InterfaceGateway("ether1"),)]
+    assert ("error", "unsupported-property") not in codes(parsed)
 
 
 def test_tables() -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evenflow.core.following import next_packet
 from evenflow.core.trace import Tracer
 from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute
 from evenflow.model.flow import TCP, UDP, ConnectionState, Family, Packet
 from evenflow.model.machine import Link, LinkAddress, Machine
-from evenflow.model.matcher import AddressRange, InInterface, MarkKind, MarkMatch, OutInterface
+from evenflow.model.matcher import AddressRange, Direction, InInterface, MarkKind, MarkMatch, OutInterface, PortMatch
 from evenflow.model.router import (
     AddressGateway,
     DestinationNat,
@@ -21,7 +22,9 @@ from evenflow.model.router import (
     MarkAction,
     Masquerade,
     NatRule,
+    Redirect,
     Route,
+    RouteKind,
     Router,
     RoutingTable,
     SourceNat,
@@ -111,6 +114,17 @@ def test_the_routers_packets_to_itself_leave_by_lo_and_come_in_by_it() -> None:
 # --- several next hops
 
 
+def test_own_packets_are_routed_by_their_new_mark_before_nat_changes_where_they_go() -> None:
+    """The answer to a connection from the router to itself that source NAT gave another address."""
+    answer = replace(OWN, source=ip_address("10.1.0.1"), destination=ip_address("192.0.2.60"), known=True)
+    answer = replace(answer, translated_destination=ip_address("192.0.2.2"))
+    nowhere = {"routes": (Route("isp1", ip_network("192.0.2.0/24"), (), kind=RouteKind.UNREACHABLE),)}
+    marking = rule("isp1", ROUTING, chain="output")
+    assert trace(answer).disposition is Disposition.DELIVERED
+    found = trace(answer, marking, more={**nowhere, "tables": (RoutingTable("isp1"),)})
+    assert (found.disposition, found.dnat) == (Disposition.UNREACHABLE, None)
+
+
 def test_a_choice_of_the_kernels_is_told() -> None:
     ways = routes(AddressGateway(ip_address("192.0.2.1")), AddressGateway(ip_address("198.51.100.1")))
     found = [trace(IN, rule("isp1", ROUTING), choice=choice, more=ways) for choice in range(2)]
@@ -157,6 +171,28 @@ def test_where_a_destination_was_changed_to_is_told() -> None:
 
 
 # --- what is dropped
+
+
+def test_what_follows_goes_to_the_port_that_the_first_packet_went_to() -> None:
+    action = DestinationNat(addresses("10.1.3.7", "10.1.3.7"), (8080, 8080))
+    to_8080 = PortMatch(Direction.DESTINATION, ((8080, 8080),))
+    forwarded = MangleRule("forward", (to_8080,), MarkAction(PACKET, "gold"))
+    packet = replace(IN, source=ip_address("9.9.9.9"), destination=ip_address("192.0.2.2"), in_interface="wan0")
+    first = trace(packet, forwarded, more=nat("dstnat", action))
+    later = trace(next_packet(packet, first), forwarded, more=nat("dstnat", action))
+    assert (first.dnat_port, first.packet_mark) == (later.dnat_port, later.packet_mark) == (8080, "gold")
+
+
+def test_only_masquerade_holds_a_connection_to_its_line() -> None:
+    for action, by in ((Masquerade(), "wan0"), (SourceNat(addresses("192.0.2.9", "192.0.2.9")), None)):
+        first = trace(IN, more=nat("srcnat", action))
+        assert next_packet(IN, first).masqueraded_by == by
+
+
+def test_what_can_not_be_redirected_is_dropped() -> None:
+    packet = replace(IN, source=ip_address("fd00::1"), destination=ip_address("2a00::1"))
+    redirect = NatRule("dstnat", (), Redirect(None), (Family.IPV6,))
+    assert trace(packet, more={"nat": (redirect,)}).disposition is Disposition.DROPPED
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,7 @@ def _look_ahead(kernel: Kernel, arguments: argparse.Namespace) -> tuple[Prospect
     from evenflow.kernel.reconcile import look_ahead
 
     machine = kernel.read_machine()
-    router, findings = load_for_this_machine(
-        arguments.config, machine, accept_unsupported=arguments.accept_unsupported
-    )
+    router, findings = load_for_this_machine(arguments.config, machine, accept_unsupported=arguments.accept_unsupported)
     prospect = look_ahead(kernel, router, machine, arguments.seed)
     return prospect, (*findings, *prospect.findings)
 

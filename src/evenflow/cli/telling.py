@@ -65,7 +65,8 @@ def how_to_accept(findings: Iterable[Finding]) -> Iterator[Finding]:
     if has_errors(findings) and not has_errors(accepted):
         count = sum(before != after for before, after in zip(findings, accepted, strict=True))
         where = Origin(next(finding.where.file for finding in findings if finding.severity is Severity.ERROR))
-        what = f"{count} things in it can't run here; --accept-unsupported runs the rest without them"
+        things, them = ("thing", "it") if count == 1 else ("things", "them")
+        what = f"{count} {things} in it can't run here; --accept-unsupported runs the rest without {them}"
         yield warning("accept-unsupported", where, what)
 
 

@@ -170,11 +170,15 @@ class _Way:
         mark = self._mark()
         if not self._mangle("output"):
             return self._end(Disposition.DROPPED)
-        if _has_other_destination(self._packet):
+        if decision is not None and self._mark() != mark:
+            decision = self._route()  # at once: only then NAT has its turn
+            if decision.hop is None:
+                return self._refused(decision)
+        if self._packet.is_redirected:
             self._translate_destination()
         if self._is_own_destination():
             return self._to_itself()
-        if decision is None or self._mark() != mark or self._dnat is not None:
+        if decision is None or self._dnat is not None:
             decision = self._route()
             if decision.hop is None:
                 return self._refused(decision)
@@ -337,7 +341,7 @@ class _Way:
                     return False
                 port = ports[0] if ports and packet.has_ports else packet.destination_port
                 packet = replace(packet, destination=own, destination_port=port)
-            case _ if _has_other_destination(packet):
+            case _ if packet.is_redirected:
                 self._steps.append(Step("dstnat", OF_THE_CONNECTION, matched=True))
                 packet = replace(
                     packet,
@@ -392,8 +396,3 @@ class _Way:
             self._dnat_port,
             self._ways,
         )
-
-
-def _has_other_destination(packet: Packet) -> bool:
-    """Whether NAT of a known connection changes where a packet goes."""
-    return (packet.translated_destination or packet.translated_destination_port) is not None

@@ -98,6 +98,11 @@ class Packet:
         return family_of(self.destination)
 
     @property
+    def is_redirected(self) -> bool:
+        """Whether NAT of a known connection changes where it goes."""
+        return (self.translated_destination or self.translated_destination_port) is not None
+
+    @property
     def has_ports(self) -> bool:
         """Whether its ports enter a classifier's key."""
         return self.protocol in PORT_PROTOCOLS

@@ -29,7 +29,11 @@ _NAMED = 3
 def dead_rules(router: Router, reached: Mapping[Family, Reached]) -> Iterator[MangleRule | NatRule]:
     """The rules that no packet of any family matches, but those of chains that nothing leads to."""
     rules: tuple[MangleRule | NatRule, ...] = (*router.mangle, *router.nat)
+    # A command in a loop, or in a chain that two rules jump to, makes several rules: it is dead when all of them are.
+    alive = {rule.origin for rule in rules if any(found.by(rule) for found in reached.values())}
     for rule in rules:
+        if rule.origin in alive and rule.origin.line:
+            continue
         chain_is_met = rule.chain in BUILT_IN_CHAINS or rule in router.nat or _is_led_to(rule.chain, router, reached)
         known = all(family in reached for family in rule.families)
         if chain_is_met and known and not any(reached[family].by(rule) for family in rule.families):

@@ -6,11 +6,13 @@ result comes back, in time linear in its length: each line is understood, kept, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from evenflow.formats.routeros.meaning import understand
-from evenflow.formats.routeros.notes import Notes
+from evenflow.formats.routeros.collecting import collector_at_rest
+from evenflow.formats.routeros.meaning import runnable, understand
+from evenflow.formats.routeros.notes import UNSUPPORTED, Notes
 from evenflow.formats.routeros.parser import GIVE_UP_AFTER, parse_text
+from evenflow.formats.routeros.script_routes import routes_of_scripts
 from evenflow.formats.routeros.source import decode
 from evenflow.formats.routeros.statement import (
     Argument,
@@ -40,16 +42,23 @@ __all__ = [
     "Code",
     "FindExpression",
     "FindTerm",
+    "UNSUPPORTED",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a script says and what it means. `router` has what could be understood, also when there are errors."""
+    """What a script says and what it means.
+
+    Attributes:
+        router: what of it can run, also when there are errors.
+        stated: the same with the rules that can't, each with an `UnsupportedMatch`, and the routes that scripts make.
+    """
 
     router: Router
     statements: tuple[Statement, ...] = ()
     findings: tuple[Finding, ...] = ()
+    stated: Router = field(default_factory=Router)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +76,26 @@ def parse(text: bytes | str, file: str = "") -> Parsed:
         text: the script; bytes are decoded as UTF-8, UTF-16 with a byte order mark, or Windows-1252.
         file: the name that the findings and origins are to give.
     """
-    notes = Notes(file)
-    read = _read(decode(text), notes)
+    with collector_at_rest():
+        return _parsed(decode(text), Notes(file))
+
+
+def _parsed(text: str, notes: Notes) -> Parsed:
+    read = _read(text, notes)
+    file = notes.file
     if read.findings:
         return Parsed(Router(file=file), read.statements, read.findings)
-    router = understand(read.statements, notes)
-    return Parsed(router, read.statements, notes.findings())
+    stated = understand(read.statements, notes)
+    router = runnable(stated)
+    stated = replace(stated, routes=(*stated.routes, *routes_of_scripts(read.statements, stated)))
+    return Parsed(router, read.statements, notes.findings(), stated)
 
 
 def parse_statements(text: bytes | str, file: str = "") -> ParsedStatements:
     """Read a script as statements only; arguments as for `parse`."""
     notes = Notes(file)
-    read = _read(decode(text), notes)
+    with collector_at_rest():
+        read = _read(decode(text), notes)
     return ParsedStatements(read.statements, read.findings or notes.findings())
 
 

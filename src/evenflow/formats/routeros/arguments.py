@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.properties import LONG_PROPERTIES
-from evenflow.formats.routeros.scanner import MalformedError
+from evenflow.formats.routeros.scanner import TYPOGRAPHIC, MalformedError
 from evenflow.formats.routeros.selection import read_find
 from evenflow.formats.routeros.statement import Argument, Code, Value
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from evenflow.formats.routeros.properties import Schema
     from evenflow.formats.routeros.scanner import Scanner
 
-#: The usual argument: a plain value with a blank or the end of the line behind it.
-_USUAL = re.compile(r'[ \t]+([a-z][a-z0-9-]*)=([^\s"\\$\[\](){};]+)(?=[ \t\n])')
+_PAIR = rf'[ \t]+([a-z][a-z0-9-]*)=([^\s"\\$\[\](){{}};{TYPOGRAPHIC}]+)(?=[ \t\n])'
+
+#: The usual argument, a plain value with a blank or the end of the line behind it; and several of them.
+_USUAL, _SEVERAL = re.compile(_PAIR), re.compile(f"(?:{_PAIR})+")
 _NAME = re.compile(r"(\.?[A-Za-z][A-Za-z0-9_.-]*)=")
 _UNSET = re.compile(r"!([a-z][a-z0-9.-]*)(?=[\s;}\\]|\Z)")
 
@@ -53,13 +55,17 @@ class ArgumentReader:
         given = Arguments()
         text = scan.text
         while True:
-            usual = _USUAL.match(text, scan.pos)
+            usual = _SEVERAL.match(text, scan.pos)
             if len(given.named) > _MOST or len(given.positional) > _MOST or len(given.unset) > _MOST:
                 raise MalformedError(f"it has more than {_MOST} arguments; split it")
             if usual:
-                name = usual[1]
-                given.named.append(Argument(names.get(name) or _resolve(schema, name), usual[2], scan.line))
-                scan.pos = usual.end()
+                line, end = scan.line, usual.end()
+                given.named += [
+                    Argument(names.get(name) or _resolve(schema, name), value, line)
+                    # The lookahead behind the last pair wants to see what follows.
+                    for name, value in _USUAL.findall(text, scan.pos, end + 1)
+                ]
+                scan.pos = end
             elif self.at_end(in_group=in_group):
                 return given
             else:

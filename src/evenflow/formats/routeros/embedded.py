@@ -14,7 +14,7 @@ from evenflow.formats.routeros.items import Item, Items
 from evenflow.formats.routeros.notes import Notes
 from evenflow.formats.routeros.parser import parse_embedded
 from evenflow.formats.routeros.properties import SCHEMAS, SCRIPT_PROPERTIES
-from evenflow.formats.routeros.selector import UnselectableError
+from evenflow.formats.routeros.selection import UnselectableError
 from evenflow.formats.routeros.statement import (
     Code,
     FindExpression,
@@ -31,10 +31,12 @@ from evenflow.formats.routeros.variables import flat
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from evenflow.model.finding import Origin
+
 #: The name that stands for the learnt gateway among the variables; no variable of a script can be called so.
 _LEARNT = Code("learnt gateway")
 
-_GATEWAY_VARIABLE = "gateway-address"
+_GATEWAY_VARIABLES = ("gateway-address", "remote-address")
 _FROM_CLIENT = re.compile(r"dhcp-client[\s/]+get\b[^;]{0,200}\bgateway\b")
 _FIRST_VARIABLE = re.compile(r'\(\s*\$(?:"([^"]*)"|(\w+))')
 
@@ -42,6 +44,9 @@ _FIRST_VARIABLE = re.compile(r'\(\s*\$(?:"([^"]*)"|(\w+))')
 _OF_ROUTING = re.compile(r"rout|mangle|nat|address-list|interface|/ip|ip ")
 
 _ROUTES = ("ip", "route")
+
+#: Clients that take a profile of `/ppp profile`.
+_PPP_CLIENTS = tuple((f"{kind}-client",) for kind in ("pppoe", "l2tp", "pptp", "sstp", "ovpn", "ppp"))
 
 
 def follow_dhcp_scripts(items: Items, notes: Notes) -> None:
@@ -53,24 +58,58 @@ def follow_dhcp_scripts(items: Items, notes: Notes) -> None:
     for client in items.of(("ipv6", "dhcp-client")):
         script = client.properties.get("script")
         if client.in_force and script:
-            _tell_not_run("script", client, flat(_statements(script, client)), notes)
+            _tell_not_run("script", client, flat(embedded_statements(script, client.origin)), notes)
 
 
 def _follow(client: Item, script: Value, items: Items, notes: Notes) -> None:
-    reader = _DhcpScript(client, items, notes)
-    for statement in flat(_statements(script, client)):
+    reader = _ClientScript(client, client.text("interface"), items, notes)
+    for statement in flat(embedded_statements(script, client.origin)):
         reader.read(statement)
     reader.conclude()
 
 
-class _DhcpScript:
-    """Follows one script; its conditions are not looked at, as they ask whether there is a lease."""
+def follow_ppp_profiles(profiles: Iterable[Statement], items: Items, notes: Notes) -> None:
+    """Make the routes that profiles add while the connections of their clients are up.
 
-    def __init__(self, client: Item, items: Items, notes: Notes) -> None:
+    A route by a PPP interface is not used while that is down; so it may stand there before, and stay.
+    """
+    clients = [item for menu in items.menus() if menu[1:] in _PPP_CLIENTS for item in items.of(menu) if item.in_force]
+    for profile in profiles:
+        name = profile.get("name") or (profile.positional[0] if profile.positional else "")
+        followed = [client for client in clients if (client.text("profile") or "default") == name]
+        script = profile.get("on-up")
+        for client in followed if script else ():
+            assert script is not None
+            place = Item(client.menu, profile.origin, client.properties)
+            reader = _ClientScript(place, client.text("name"), items, notes, script_of="on-up", adds_any=True)
+            for statement in flat(embedded_statements(script, place.origin)):
+                reader.read(statement)
+            reader.conclude()
+        if not followed:
+            tell_of_scripts(profile, Item(profile.menu, profile.origin), notes)
+
+
+class _ClientScript:
+    """Follows one script; its conditions are not looked at, as they ask whether there is a connection."""
+
+    def __init__(
+        self,
+        client: Item,
+        interface: str,
+        items: Items,
+        notes: Notes,
+        *,
+        script_of: str = "script",
+        adds_any: bool = False,
+    ) -> None:
+        """`adds_any`: routes that it adds by other gateways are no different from those of the file."""
         self._client = client
+        self._interface = interface
+        self._script_of = script_of
+        self._adds_any = adds_any
         self._items = items
         self._notes = notes
-        self._follower = Follower(items, {"interface": client.text("interface"), "bound": "1"})
+        self._follower = Follower(items, {"interface": interface, "bound": "1"})
         self._learnt_one = False
         self._other: list[Statement] = []
         self._switching: list[Statement] = []
@@ -80,20 +119,25 @@ class _DhcpScript:
         if statement.kind is Kind.SCRIPT:
             self._assign(statement)
         elif statement.kind is Kind.UNKNOWN:
-            what = f'script= has "{statement.origin.item}" in it, which is no command of RouterOS; correct it'
+            what = (
+                f'{self._script_of}= has "{statement.origin.item}" in it, which is no command of RouterOS; correct it'
+            )
             self._notes.warning("script-not-run", self._client.origin, what)
         elif changes_items(statement):
             if statement.menu != _ROUTES:
                 self._other.append(statement)
             elif statement.command in ("add", "set") and self._is_learnt(statement.get("gateway")):
                 self._learn(statement)
+            elif self._adds_any and self._is_plain_add(statement):
+                self._learnt_one = True
+                self._add(statement, None)
             else:
                 self._switching.append(statement)
 
     def conclude(self) -> None:
         """Tell what the script does that is not followed. Taking a route out while there is no lease is."""
         rest = self._other + ([] if self._learnt_one else self._switching)
-        _tell_not_run("script", self._client, rest, self._notes)
+        _tell_not_run(self._script_of, self._client, rest, self._notes)
 
     def _assign(self, statement: Statement) -> None:
         name = statement.positional[0] if statement.positional else None
@@ -117,18 +161,22 @@ class _DhcpScript:
         if not isinstance(value, Template):
             return False
         head = value.parts[0]
-        if isinstance(head, Variable) and head.name == "gateway" and value.parts[1:2] == ("-address",):
+        if isinstance(head, Variable) and head.name in ("gateway", "remote") and value.parts[1:2] == ("-address",):
             return True
         return isinstance(head, Variable) and self._names_gateway(head.name)
 
+    def _is_plain_add(self, statement: Statement) -> bool:
+        """Whether it adds a route all of which is known."""
+        values = [self._follower.literal(argument.value) for argument in statement.arguments]
+        return statement.command == "add" and all(isinstance(value, str) for value in values)
+
     def _names_gateway(self, name: str) -> bool:
-        return name == _GATEWAY_VARIABLE or self._follower.variables.get(name) == _LEARNT
+        return name in _GATEWAY_VARIABLES or self._follower.variables.get(name) == _LEARNT
 
     def _learn(self, statement: Statement) -> None:
-        interface = self._client.text("interface")
         self._learnt_one = True
         if statement.command == "add":
-            self._add(statement, interface)
+            self._add(statement, self._interface)
             return
         try:
             chosen = self._follower.items_of(statement, _ROUTES)
@@ -141,16 +189,18 @@ class _DhcpScript:
             what = f"the script sets the gateway of {which}, but no route is that; give the route what it looks for"
             self._notes.warning("no-such-item", self._client.origin, what)
         for item in chosen:
-            item.learned = interface
+            item.learned = self._interface
 
-    def _add(self, statement: Statement, interface: str) -> None:
+    def _add(self, statement: Statement, interface: str | None) -> None:
         """A route that only the script makes, unless the file has it: then this is the same one."""
         properties = {argument.name: self._follower.literal(argument.value) for argument in statement.arguments}
-        properties.pop("gateway")
+        if interface is not None:
+            properties.pop("gateway")
+        properties.update(dict.fromkeys(statement.flags, "yes"))
         route = Item(_ROUTES, self._client.origin, properties, learned=interface)
         same = [item for item in self._items.of(_ROUTES) if _same_route(item, route)]
         for item in same:
-            item.learned = interface
+            item.learned = interface or item.learned
         if not same:
             self._items.of(_ROUTES).append(route)
 
@@ -164,15 +214,16 @@ def tell_of_scripts(statement: Statement, item: Item, notes: Notes) -> None:
     """Tell of the scripts in a statement's strings that would change routing, if they were run."""
     for argument in statement.arguments:
         if argument.name in SCRIPT_PROPERTIES and argument.value:
-            _tell_not_run(argument.name, item, flat(_statements(argument.value, item)), notes)
+            _tell_not_run(argument.name, item, flat(embedded_statements(argument.value, item.origin)), notes)
 
 
-def _statements(script: Value, item: Item) -> tuple[Statement, ...]:
+def embedded_statements(script: Value, where: Origin) -> tuple[Statement, ...]:
+    """The statements of a script in a string, or in braces; () when it has no bearing on routing."""
     text = script.text[1:-1] if isinstance(script, Code) else str(script)
     if isinstance(script, FindExpression) or not _OF_ROUTING.search(text):
         return ()
     # What is wrong within a script matters only where the script is followed; that is told there.
-    return parse_embedded(text, item.origin.line, Notes(item.origin.file))
+    return parse_embedded(text, where.line, Notes(where.file))
 
 
 def _tell_not_run(name: str, item: Item, statements: Iterable[Statement], notes: Notes) -> None:

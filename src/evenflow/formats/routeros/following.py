@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenflow.formats.routeros.statement import FindExpression, Kind, Template
-from evenflow.formats.routeros.variables import assign, expand
+from evenflow.formats.routeros.expressions import Environment, expand
+from evenflow.formats.routeros.statement import FindExpression, Kind
 
 if TYPE_CHECKING:
     from evenflow.formats.routeros.items import Item, Items
     from evenflow.formats.routeros.statement import MenuPath, Statement, Value
-    from evenflow.formats.routeros.variables import Variables
+    from evenflow.formats.routeros.variables import Known, Variables
 
 #: Commands that change items.
 CHANGES = frozenset(("add", "set", "remove", "enable", "disable", "unset", "move"))
@@ -32,7 +32,23 @@ class Follower:
             if isinstance(value, FindExpression):
                 self.variables[name] = value
             return
-        assign(statement, self.variables)
+        if statement.command in ("local", "global", "set") and isinstance(name, str):
+            self._assign(statement, name)
+
+    def _assign(self, statement: Statement, name: str) -> None:
+        """Keep the value if it is known; else forget the variable."""
+        if len(statement.positional) == 1:
+            if statement.command == "local":
+                self.variables.pop(name, None)
+            return
+        known = self._known_value(statement.positional[1]) if len(statement.positional) == 2 else None
+        if known is None:
+            self.variables.pop(name, None)
+        else:
+            self.variables[name] = known
+
+    def _known_value(self, value: Value) -> Known | None:
+        return expand(value, Environment(self.variables, self._items))
 
     def items_of(self, statement: Statement, menu: MenuPath) -> list[Item]:
         """The items of `menu` that a command is about.
@@ -47,14 +63,14 @@ class Follower:
 
     def literal(self, value: Value) -> Value:
         """The value with the variables put in, as far as they are known."""
-        known = expand(value, self.variables) if isinstance(value, Template) else value
-        return value if known is None else known
+        known = self._known_value(value)
+        return known if isinstance(known, str | FindExpression) else value
 
     def _select(self, menu: MenuPath, selector: Value) -> list[Item]:
-        value = self.literal(selector)
+        value = self._known_value(selector)
         if isinstance(value, FindExpression):
             value = self._known(value)
-        return self._items.selected(menu, value)
+        return self._items.selected(menu, selector if value is None else value)
 
     def _known(self, expression: FindExpression) -> FindExpression:
         """The expression with the script's own variables put in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,6 +34,9 @@ _SPEAK_OF = (
     ("interface", "bridge", "port"), ("interface", "pppoe-client"), ("interface", "vlan"), ("interface", "macvlan"),
     ("interface", "vrrp"), ("ip", "address"), ("ipv6", "address"), ("ip", "dhcp-client"), ("ipv6", "dhcp-client"),
 )  # fmt: skip
+
+#: What stands behind the kind in the name that a port has from the factory: `ether1`, `sfp-sfpplus1`.
+_FACTORY_NAME = re.compile(r"(?:-sfpplus|-sfp)?[0-9]+$")
 
 STATIC_LIST, DYNAMIC_LIST, ALL_LIST, NO_LIST = "static", "dynamic", "all", "none"
 
@@ -209,10 +213,33 @@ class _Resolver:
         return frozenset(included | entry.members)
 
 
+def _is_of(interface: Interface, kinds: Iterable[str]) -> bool:
+    """Whether an interface is of one of the kinds; one that the file only speaks of is what its factory name says."""
+    if not interface.kind:
+        return _FACTORY_NAME.sub("", interface.name) in ("ether", "sfp", "combo") and "ethernet" in kinds
+    return interface.kind in kinds
+
+
+#: The kinds of interfaces that a group has.
+_GROUPS = {
+    "all-ethernet": ("ethernet",),
+    "all-ppp": tuple(
+        f"{kind}{end}" for kind in ("pppoe", "l2tp", "pptp", "sstp", "ovpn", "ppp") for end in ("", "-server")
+    ),
+    "all-vlan": ("vlan",),
+    "all-wireless": ("wireless", "wifi", "wifiwave2", "w60g"),
+}
+
+
 def built_in_lists(used: Iterable[str], interfaces: Iterable[Interface], known: Iterable[str]) -> list[InterfaceList]:
-    """`static` and `dynamic`, when a rule speaks of them: the interfaces of the file are the static ones."""
+    """`static`, `dynamic` and the groups, if a rule speaks of them; the interfaces of the file are the static ones."""
     names = frozenset(used) - frozenset(known)
-    lists = []
+    interfaces = tuple(interfaces)
+    lists = [
+        InterfaceList(group, frozenset(each.name for each in interfaces if _is_of(each, kinds)))
+        for group, kinds in _GROUPS.items()
+        if group in names
+    ]
     if STATIC_LIST in names:
         lists.append(InterfaceList(STATIC_LIST, frozenset(interface.name for interface in interfaces)))
     if DYNAMIC_LIST in names:

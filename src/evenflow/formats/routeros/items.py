@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from evenflow.formats.routeros.expressions import Environment, expand
 from evenflow.formats.routeros.properties import SCHEMAS, Use
-from evenflow.formats.routeros.selector import Selector, UnselectableError
-from evenflow.formats.routeros.statement import FindExpression, Template, Value, menu_text, written
-from evenflow.formats.routeros.variables import expand
+from evenflow.formats.routeros.selection import UnselectableError
+from evenflow.formats.routeros.selector import Selector
+from evenflow.formats.routeros.statement import Code, FindExpression, Template, Value, menu_text, written
+from evenflow.formats.routeros.variables import Selected
 
 if TYPE_CHECKING:
     from evenflow.formats.routeros.notes import Notes
     from evenflow.formats.routeros.statement import MenuPath, Statement
-    from evenflow.formats.routeros.variables import Variables
+    from evenflow.formats.routeros.variables import Known, Variables
     from evenflow.model.finding import Origin
 
 #: Menus whose items are there from the factory under a name that never changes.
@@ -60,10 +62,21 @@ class Items:
         self._variables = variables
         self._lists: dict[MenuPath, list[Item]] = {}
         self._selector = Selector(variables)
+        self._made: list[Item] = []
 
     def of(self, menu: MenuPath) -> list[Item]:
         """The items of one menu."""
         return self._lists.setdefault(menu, [])
+
+    @property
+    def made(self) -> int:
+        """How many items were made up to now."""
+        return len(self._made)
+
+    def take_back(self, made: int) -> None:
+        """Take away all items but the first so many that were made."""
+        self._remove(self._made[made:])
+        del self._made[made:]
 
     def menus(self) -> list[MenuPath]:
         """The menus that have items."""
@@ -85,7 +98,9 @@ class Items:
                     self._unset(statement)
                 case "move":
                     self._move(statement)
-                case "comment" | "edit" | "reset":
+                case "comment":
+                    self._comment(statement)
+                case "edit" | "reset":
                     what = f"{statement.origin.item} is not done; write it as set [find …] PROPERTY=VALUE"
                     self._notes.warning("unsupported-command", statement.origin, what)
         except UnselectableError as problem:
@@ -103,13 +118,27 @@ class Items:
             chosen += self.selected(statement.menu, selector)
         return list(dict.fromkeys(chosen))
 
-    def selected(self, menu: MenuPath, selector: Value) -> list[Item]:
-        """The items of a menu that one selector means: numbers, names, or a find expression."""
-        if isinstance(selector, Template):
-            selector = expand(selector, self._variables) or selector
-        if isinstance(selector, FindExpression) and selector.menu is not None:
-            menu = selector.menu
-        return self._selector.select(self._pool(menu), selector)
+    def selected(self, menu: MenuPath, selector: Value | Known) -> list[Item]:
+        """The items of a menu that one selector means: numbers, names, or a find expression.
+
+        Raises:
+            UnselectableError: it can't be followed.
+        """
+        known: Known | None = None
+        if isinstance(selector, Template | Code):
+            known = self._expanded(selector, menu)
+            if known is None:
+                raise UnselectableError(f"{written(selector)} is known only when the script runs; name the items")
+        else:
+            known = selector
+        if isinstance(known, Selected):
+            return [item for item in known.items if item in self._pool(item.menu)]
+        if isinstance(known, FindExpression) and known.menu is not None:
+            menu = known.menu
+        return self._selector.select(self._pool(menu), known)
+
+    def _expanded(self, value: Value, menu: MenuPath) -> Known | None:
+        return expand(value, Environment(self._variables, self, menu))
 
     def _pool(self, menu: MenuPath) -> list[Item]:
         if menu != ("interface",):
@@ -120,6 +149,7 @@ class Items:
 
     def _add(self, statement: Statement) -> None:
         item = Item(statement.menu, statement.origin)
+        self._made.append(item)
         items = self.of(statement.menu)
         at = len(items)
         source, before = statement.get("copy-from"), statement.get("place-before")
@@ -163,7 +193,9 @@ class Items:
             return []
         selector = statement.positional[0]
         names: list[str] = []
-        if isinstance(selector, FindExpression) and selector.alternatives:
+        if isinstance(selector, FindExpression) and not selector.narrows and statement.get("name"):
+            names.append(f"{statement.menu[1]}1")  # the only one of its kind, which has a name of its own
+        elif isinstance(selector, FindExpression) and selector.alternatives:
             for terms in selector.alternatives:
                 names += [
                     term.value
@@ -182,20 +214,26 @@ class Items:
 
     def _give(self, item: Item, statement: Statement) -> None:
         """Set the properties that a statement gives; a misspelt one makes the item unusable."""
-        schema = SCHEMAS[statement.menu]
+        schema, properties = SCHEMAS[statement.menu], item.properties
         for argument in statement.arguments:
-            if argument.name in _NOT_PROPERTIES:
+            name, value = argument.name, argument.value
+            if name in _NOT_PROPERTIES:
                 continue
-            if schema.use(argument.name) is Use.UNKNOWN:
+            if name not in schema.read and schema.use(name) is Use.UNKNOWN:
                 item.refused = True
-                self._unknown_property(statement, argument.name)
-            value = argument.value
-            expanded = expand(value, self._variables) if isinstance(value, Template) else value
-            item.properties[argument.name] = value if expanded is None else expanded
+                self._unknown_property(statement, name)
+            properties[name] = value if isinstance(value, str) else self._literal(value, statement.menu)
         for flag in statement.flags:
             item.properties[flag] = "yes"
         for name in statement.unset:
             item.properties.pop(name, None)
+
+    def _literal(self, value: Value, menu: MenuPath) -> Value:
+        """The value with what is known of it worked out."""
+        if isinstance(value, str):
+            return value
+        known = self._expanded(value, menu)
+        return known if isinstance(known, str) else value
 
     def _unknown_property(self, statement: Statement, name: str) -> None:
         candidates = SCHEMAS[statement.menu].candidates(name)
@@ -228,6 +266,15 @@ class Items:
         for item in self.selected(statement.menu, statement.positional[0]) if statement.positional else []:
             for name in names:
                 item.properties.pop(name, None)
+
+    def _comment(self, statement: Statement) -> None:
+        """`comment NUMBERS "text"`, or with `comment="text"`."""
+        given = statement.get("comment")
+        *selectors, last = statement.positional or ("",)
+        text = self._literal(given if given is not None else last, statement.menu)
+        for selector in (*selectors, *([last] if given is not None else [])):
+            for item in self.selected(statement.menu, selector):
+                item.properties["comment"] = text
 
     def _move(self, statement: Statement) -> None:
         where = statement.get("destination")

@@ -11,7 +11,15 @@ from evenflow.formats.routeros.values import yes_or_no
 from evenflow.model.finding import Severity
 from evenflow.model.flow import Family
 from evenflow.model.matcher import MarkKind, PccMatch
-from evenflow.model.router import AcceptAction, JumpAction, MangleRule, MarkAction, PassthroughAction, ReturnAction
+from evenflow.model.router import (
+    BUILT_IN_CHAINS,
+    AcceptAction,
+    JumpAction,
+    MangleRule,
+    MarkAction,
+    PassthroughAction,
+    ReturnAction,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +45,13 @@ _WITHOUT_BEARING = _ALWAYS_GO_ON | {
 }  # fmt: skip
 
 
+#: Actions of rules that nothing changes behind.
+_WITHOUT_EFFECT = _WITHOUT_BEARING | {"accept", "log", "passthrough", "return", ""}
+
+#: What follows when a rule is left out.
+LEFT_OUT = ", and its packets go on to the next rule"
+
+
 class MangleReader:
     """Reads the mangle rules of one family."""
 
@@ -47,15 +62,25 @@ class MangleReader:
         self._matchers = MatcherReader(self._schema, family)
 
     def rules(self, items: Iterable[Item]) -> list[MangleRule]:
-        """The rules that are in force, in order."""
-        rules = [self._rule(item) for item in items if item.in_force]
-        return [rule for rule in rules if rule is not None]
+        """The rules that are in force, in order; what can't be asked for is an `UnsupportedMatch` in them."""
+        rules: list[MangleRule] = []
+        chains_with_effect: set[str] = set()
+        for item in reversed([item for item in items if item.in_force]):
+            chain = item.text("chain")
+            rule = self._rule(item, ends_nothing=chain in BUILT_IN_CHAINS and chain not in chains_with_effect)
+            if item.text("action") not in _WITHOUT_EFFECT:
+                chains_with_effect.add(chain)
+            if rule is not None:
+                rules.append(rule)
+        return rules[::-1]
 
-    def _rule(self, item: Item) -> MangleRule | None:
-        reading = Reading(item, self._notes, "rule")
+    def _rule(self, item: Item, *, ends_nothing: bool) -> MangleRule | None:
+        """`ends_nothing`: no rule with an effect comes behind it in its chain, so that nothing depends on its end."""
+        reading = Reading(item, self._notes, "rule", LEFT_OUT)
         chain = reading.needed("chain")
         action = self._action(reading)
-        ignorable = isinstance(action, PassthroughAction) and reading.text("action") in _WITHOUT_BEARING
+        without_bearing = action is not None and item.text("action") in _WITHOUT_BEARING
+        ignorable = without_bearing and (ends_nothing or isinstance(action, PassthroughAction))
         if ignorable and has_unsupported(reading, self._schema):
             # Nothing depends on which packets a rule without effect takes.
             return MangleRule(chain, (), PassthroughAction(), self._families, reading.comment(), item.origin)
@@ -82,7 +107,7 @@ class MangleReader:
                 return PassthroughAction()
             case "log":
                 return PassthroughAction(reading.value("log-prefix", str, ""))
-        reading.refuse("unsupported-action", f"action={word} can't be done here; write another action")
+        refuse_action(reading, word, ("route",))
         return None
 
     def _mark(self, reading: Reading, word: str) -> MangleAction:
@@ -97,6 +122,14 @@ class MangleReader:
         what = f"action={word} is not done; {then}. Take the rule out, or see to this by other means"
         reading.tell(Severity.WARNING, "unsupported-action", what)
         return PassthroughAction() if goes_on else AcceptAction()
+
+
+def refuse_action(reading: Reading, word: str, known: Iterable[str]) -> None:
+    """Tell of an action that is none of those that are done here; `known`: those that RouterOS has besides."""
+    if word in known:
+        reading.refuse("unsupported-action", f"action={word} can't be done here; write another action")
+    elif reading.ok:
+        reading.refuse("bad-value", f"action={word}: RouterOS has no such action here; correct it")
 
 
 def check_remainder(reading: Reading, matchers: tuple[Matcher, ...]) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros import values
-from evenflow.formats.routeros.properties import Use
+from evenflow.formats.routeros.notes import UNSUPPORTED
 from evenflow.formats.routeros.statement import written
 from evenflow.formats.routeros.values import BadValueError
 from evenflow.model.flow import ConnectionState
@@ -30,7 +30,9 @@ from evenflow.model.matcher import (
     ProtocolMatch,
     SourceMacMatch,
     StateMatch,
+    UnsupportedMatch,
 )
+from evenflow.model.router import INTERFACE_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -67,6 +69,14 @@ def _mark(kind: MarkKind, given: _Given) -> Matcher:
     return MarkMatch(kind, mark_name(given.text), given.negated)
 
 
+def _into(
+    given: _Given, one: type[InInterface | OutInterface], of_list: type[InInterfaceList | OutInterfaceList]
+) -> Matcher:
+    if "," in given.text:
+        raise BadValueError("it is more than one interface; make an interface list of them, and ask for that")
+    return (of_list if given.text in INTERFACE_GROUPS else one)(given.text, given.negated)
+
+
 def _address(direction: Direction, given: _Given) -> Matcher:
     return AddressMatch(direction, values.address_range(given.text, given.family), given.negated)
 
@@ -101,18 +111,23 @@ def _pcc(given: _Given) -> Matcher:
     return PccMatch(_CLASSIFIERS[found[1]], denominator, int(found[3]), given.negated)
 
 
+#: Types of addresses that can't be asked for here.
+_OTHER_TYPES = frozenset(("anycast", "blackhole", "nat", "prohibit", "throw", "unreachable"))
+
+
 def _all_known(words: list[str], known: Collection[str]) -> None:
     for word in words:
         if word not in known:
-            raise BadValueError(f'"{word}" can\'t be matched here, only {", ".join(known)}', "unsupported-value")
+            code = "unsupported-value" if word in _OTHER_TYPES else "bad-value"
+            raise BadValueError(f'"{word}" can\'t be matched here, only {", ".join(known)}', code)
 
 
 _READERS: dict[str, Callable[[_Given], Matcher]] = {
     "connection-mark": partial(_mark, MarkKind.CONNECTION),
     "routing-mark": partial(_mark, MarkKind.ROUTING),
     "packet-mark": partial(_mark, MarkKind.PACKET),
-    "in-interface": lambda given: InInterface(given.text, given.negated),
-    "out-interface": lambda given: OutInterface(given.text, given.negated),
+    "in-interface": lambda given: _into(given, InInterface, InInterfaceList),
+    "out-interface": lambda given: _into(given, OutInterface, OutInterfaceList),
     "in-interface-list": lambda given: InInterfaceList(given.text, given.negated),
     "out-interface-list": lambda given: OutInterfaceList(given.text, given.negated),
     "src-address": partial(_address, Direction.SOURCE),
@@ -143,15 +158,19 @@ class MatcherReader:
         """All matchers of a rule, in the order of the file. What can't be expressed is an error."""
         matchers: list[Matcher] = []
         for name, value in reading.item.properties.items():
-            if name not in _READERS:
-                if name in self._schema.unsupported and value != "":
-                    reading.bad(name, BadValueError(_unsupported(name, value), "unsupported-matcher"))
-            elif value != "":
+            if name in _READERS and value != "":
                 matcher = self._read.get((name, value)) if isinstance(value, str) else None
                 try:
                     matchers.append(matcher or self._matcher(name, reading.text(name)))
                 except BadValueError as problem:
-                    reading.bad(name, problem)
+                    if problem.code in UNSUPPORTED:
+                        matchers.append(UnsupportedMatch(name, written(value)))
+                        reading.unasked(name, problem)
+                    else:
+                        reading.bad(name, problem)
+            elif is_unsupported(name, value, self._schema):
+                matchers.append(UnsupportedMatch(name, written(value)))
+                reading.unasked(name, BadValueError(_unsupported(name), "unsupported-matcher"))
         return tuple(matchers)
 
     def _matcher(self, name: str, value: str) -> Matcher:
@@ -164,14 +183,31 @@ class MatcherReader:
         return matcher
 
 
-def has_unsupported(reading: Reading, schema: Schema) -> str:
-    """The first matcher of a rule that can't be expressed, "" if there is none."""
-    properties = reading.item.properties
-    return next((name for name in properties if schema.use(name) is Use.UNSUPPORTED and properties[name] != ""), "")
+def is_unsupported(name: str, value: Value, schema: Schema) -> bool:
+    """Whether it is a condition that can't be expressed."""
+    return name in schema.unsupported and value != "" and (name, value) not in _HELD_BY_ALL
 
 
-def _unsupported(name: str, value: Value) -> str:
-    return (
-        f"{name}={written(value)[:60]} can't be matched here, and the rule without it would take other packets; "
-        "write the rule without it, or with per-connection-classifier, addresses, ports, interfaces or marks"
-    )
+def has_unsupported(reading: Reading, schema: Schema) -> bool:
+    """Whether a rule has a condition that can't be expressed."""
+    return any(is_unsupported(name, value, schema) for name, value in reading.item.properties.items())
+
+
+#: Conditions that all packets meet where nothing speaks IPsec; who does is told of it (`outside`).
+_HELD_BY_ALL = frozenset((("ipsec-policy", "in,none"), ("ipsec-policy", "out,none")))
+
+_NO_COUNTING = "nothing is counted or measured here; write it without"
+_NO_LOOKING_INSIDE = "nobody looks into packets here; choose by addresses, ports or address lists"
+_INSTEAD = {
+    **dict.fromkeys(("nth", "random"), "use per-connection-classifier, which keeps a connection on its uplink"),
+    "hotspot": "there is no hotspot here; choose clients by address or interface",
+    **dict.fromkeys(("content", "layer7-protocol", "p2p", "tls-host"), _NO_LOOKING_INSIDE),
+    **dict.fromkeys(("connection-bytes", "connection-limit", "connection-rate", "dst-limit", "limit"), _NO_COUNTING),
+    "psd": _NO_COUNTING,
+    "time": "the clock is not asked here; apply another file at those hours",
+    **dict.fromkeys(("in-bridge-port", "in-bridge-port-list"), "choose by src-address= or src-mac-address="),
+}
+
+
+def _unsupported(name: str) -> str:
+    return f"it can't be asked for here; {_INSTEAD.get(name, 'choose by addresses, ports, interfaces or marks')}"

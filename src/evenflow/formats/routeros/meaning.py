@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.addresslists import read_address_lists
 from evenflow.formats.routeros.clients import routes_of_clients
-from evenflow.formats.routeros.embedded import concerns_routing, follow_dhcp_scripts, tell_of_scripts
+from evenflow.formats.routeros.embedded import follow_dhcp_scripts, follow_ppp_profiles, tell_of_scripts
 from evenflow.formats.routeros.gateways import by_their_uplinks, read_timing, watch_gateways
 from evenflow.formats.routeros.interfaces import built_in_lists, read_interfaces, read_lists
 from evenflow.formats.routeros.items import Item, Items
@@ -17,67 +17,80 @@ from evenflow.formats.routeros.netwatch import follow_netwatch
 from evenflow.formats.routeros.outside import Outside
 from evenflow.formats.routeros.properties import SCHEMAS
 from evenflow.formats.routeros.routes import read_routes, read_rules, read_tables, tables_of_marks
-from evenflow.formats.routeros.statement import Kind, Statement, menu_text
+from evenflow.formats.routeros.running import Runner
+from evenflow.formats.routeros.statement import Kind
 from evenflow.formats.routeros.switching import SCRIPTS, ScriptBook
-from evenflow.formats.routeros.variables import assign, flat, forget_assigned
+from evenflow.formats.routeros.variables import flat
 from evenflow.formats.routeros.version import version_of
 from evenflow.model.flow import BOTH_FAMILIES, Family
-from evenflow.model.matcher import InInterfaceList, OutInterfaceList
+from evenflow.model.matcher import InInterfaceList, OutInterfaceList, UnsupportedMatch
 from evenflow.model.router import MangleRule, NatRule, Router
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evenflow.formats.routeros.notes import Notes
+    from evenflow.formats.routeros.statement import Statement
     from evenflow.formats.routeros.variables import Variables
 
+_VRF = (("ip", "route", "vrf"), ("ip", "vrf"))
 _MENU_OF = {Family.IPV4: "ip", Family.IPV6: "ipv6"}
 
 
 def understand(statements: Iterable[Statement], notes: Notes) -> Router:
-    """What the statements leave a router with."""
+    """The router that the statements leave, with the rules that ask for what can't be asked for here."""
     variables: Variables = {}
     items = Items(notes, variables)
     outside = Outside(notes)
     statements = tuple(statements)
     scripts: list[Statement] = []
+    profiles: list[Statement] = []
+
+    def command(statement: Statement) -> None:
+        outside.look_at(statement)
+        if statement.menu in SCHEMAS:
+            items.apply(statement)
+        elif statement.menu == SCRIPTS:
+            scripts.append(statement)
+        elif statement.menu == ("ppp", "profile"):
+            profiles.append(statement)
+        else:
+            tell_of_scripts(statement, Item(statement.menu, statement.origin), notes)
+
+    runner = Runner(items, variables, notes, command, size=sum(1 for _ in flat(statements)))
     for statement in statements:
-        if statement.kind is Kind.SCRIPT:
-            _script(statement, variables, notes)
-        elif statement.kind is Kind.COMMAND:
-            outside.look_at(statement)
-            if statement.menu in SCHEMAS:
-                items.apply(statement)
-            elif statement.menu == SCRIPTS:
-                scripts.append(statement)
-            else:
-                tell_of_scripts(statement, Item(statement.menu, statement.origin), notes)
+        if statement.kind is Kind.COMMAND:
+            command(statement)
+        elif statement.kind is Kind.SCRIPT:
+            runner.run(statement)
     outside.conclude()
     follow_dhcp_scripts(items, notes)
+    follow_ppp_profiles(profiles, items, notes)
     version, book = version_of(statements), ScriptBook(scripts)
     watches = follow_netwatch(items, book, version, notes)
     for script in scripts:
         if script.get("name") not in book.run:
             tell_of_scripts(script, Item(script.menu, script.origin), notes)
-    router = _router(items, notes)
+    has_vrf = any(each.menu in _VRF and each.command == "add" for each in statements)
+    router = _router(items, notes, has_vrf=has_vrf)
     router = replace(router, watches=by_their_uplinks(watches, router))
     return watch_gateways(router, read_timing(items, version, notes), notes)
 
 
-def _script(statement: Statement, variables: Variables, notes: Notes) -> None:
-    """A statement of the scripting language: variables are followed, blocks are not run."""
-    changes = [menu_text(each.menu) for each in flat(statement.body) if concerns_routing(each)]
-    if changes:
-        menus = ", ".join(dict.fromkeys(changes))
-        what = f":{statement.command} changes {menus} here, but scripts are not run; write the commands themselves"
-        notes.error("script-not-run", statement.origin, what)
-    if statement.body:
-        forget_assigned(statement.body, variables)
-    else:
-        assign(statement, variables)
+def runnable(router: Router) -> Router:
+    """The router without the rules that ask for what can't be asked for here."""
+    return replace(
+        router,
+        mangle=tuple(rule for rule in router.mangle if _runs(rule)),
+        nat=tuple(rule for rule in router.nat if _runs(rule)),
+    )
 
 
-def _router(items: Items, notes: Notes) -> Router:
+def _runs(rule: MangleRule | NatRule) -> bool:
+    return not any(isinstance(matcher, UnsupportedMatch) for matcher in rule.matchers)
+
+
+def _router(items: Items, notes: Notes, *, has_vrf: bool) -> Router:
     lists = read_lists(items, notes)
     interfaces = read_interfaces(items, lists, notes)
     mangle: list[MangleRule] = []
@@ -87,7 +100,7 @@ def _router(items: Items, notes: Notes) -> Router:
         base = _MENU_OF[family]
         mangle += MangleReader(notes, family).rules(items.of((base, "firewall", "mangle")))
         nat += NatReader(notes, family).rules(items.of((base, "firewall", "nat")))
-        routes += read_routes(items.of((base, "route")), notes, family)
+        routes += read_routes(items.of((base, "route")), notes, family, has_vrf=has_vrf)
     tables = read_tables(items.of(("routing", "table")), notes)
     for family in BOTH_FAMILIES:
         tables += tables_of_marks(items.of((_MENU_OF[family], "route")), tables)

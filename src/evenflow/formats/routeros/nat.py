@@ -6,14 +6,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros import values
-from evenflow.formats.routeros.mangle import check_remainder
+from evenflow.formats.routeros.mangle import LEFT_OUT, check_remainder, refuse_action
 from evenflow.formats.routeros.matchers import MatcherReader
+from evenflow.formats.routeros.nat_chains import BUILT_IN, StatedNat, can_return, written_out
 from evenflow.formats.routeros.properties import SCHEMAS
 from evenflow.formats.routeros.reading import Reading
 from evenflow.formats.routeros.values import BadValueError
 from evenflow.model.finding import Severity
 from evenflow.model.flow import Family
-from evenflow.model.router import AcceptAction, DestinationNat, Masquerade, NatRule, Redirect, SourceNat
+from evenflow.model.router import (
+    AcceptAction,
+    DestinationNat,
+    JumpAction,
+    Masquerade,
+    Redirect,
+    ReturnAction,
+    SourceNat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,10 +30,10 @@ if TYPE_CHECKING:
     from evenflow.formats.routeros.items import Item
     from evenflow.formats.routeros.notes import Notes
     from evenflow.model.matcher import AddressRange
-    from evenflow.model.router import NatAction
+    from evenflow.model.router import NatAction, NatRule
 
-#: Chains that packets meet by themselves.
-_CHAINS = ("srcnat", "dstnat")
+#: Chains of RouterOS 7 for what the router itself sends and gets.
+_UNSUPPORTED_CHAINS = ("input", "output")
 
 #: Actions after which the next rule is asked as if nothing had been.
 _WITHOUT_BEARING = frozenset(("add-dst-to-address-list", "add-src-to-address-list", "log", "passthrough"))
@@ -39,47 +48,73 @@ class NatReader:
         self._matchers = MatcherReader(SCHEMAS["ip" if family is Family.IPV4 else "ipv6", "firewall", "nat"], family)
 
     def rules(self, items: Iterable[Item]) -> list[NatRule]:
-        """The rules that are in force, in order."""
-        rules = [self._rule(item) for item in items if item.in_force]
-        return [rule for rule in rules if rule is not None]
+        """The rules that are in force, in order; what can't be asked for is an `UnsupportedMatch` in them."""
+        stated = [self._rule(item) for item in items if item.in_force]
+        return written_out([rule for rule in stated if rule is not None], self._notes)
 
-    def _rule(self, item: Item) -> NatRule | None:
-        reading = Reading(item, self._notes, "rule")
+    def _rule(self, item: Item) -> StatedNat | None:
+        reading = Reading(item, self._notes, "rule", LEFT_OUT)
         word = reading.value("action", str, "accept")
         if word in _WITHOUT_BEARING:
             what = f"action={word} is not done; the next rule is asked. Take the rule out, or see to this otherwise"
             reading.tell(Severity.WARNING, "unsupported-action", what)
             return None
         chain = reading.needed("chain")
-        if chain and chain not in _CHAINS:
+        if chain in _UNSUPPORTED_CHAINS:
             reading.refuse("unsupported-chain", f"chain={chain} is no chain of NAT here; write srcnat or dstnat")
-        action = self._action(reading, word)
+        action = self._action(reading, word, chain)
         matchers = self._matchers.read(reading)
+        if isinstance(action, ReturnAction) and not can_return(matchers):
+            what = "action=return by a hardware address, or by ports without protocol=, can't be done here"
+            reading.refuse("unsupported-action", f"{what}; write the rules behind it for the other packets")
         if action is None or not reading.ok:
             return None
         check_remainder(reading, matchers)
-        return NatRule(chain, matchers, action, (self._family,), reading.comment(), item.origin)
+        return StatedNat(chain, matchers, action, self._family, reading.comment(), item.origin)
 
-    def _action(self, reading: Reading, word: str) -> NatAction | None:
+    def _action(self, reading: Reading, word: str, chain: str) -> NatAction | JumpAction | ReturnAction | None:
         if word in ("masquerade", "src-nat") and reading.value("to-ports", str, None) is not None:
             what = f"to-ports= of action={word} is not kept: the kernel chooses the source port. Take it out"
             reading.tell(Severity.WARNING, "unsupported-property", what)
         match word:
             case "accept":
                 return AcceptAction()
+            case "jump":
+                return JumpAction(reading.needed("jump-target", " for action=jump"))
+            case "return":
+                return ReturnAction()
             case "masquerade":
                 return Masquerade()
             case "src-nat":
-                to = self._to_addresses(reading)
-                if to is None:
-                    reading.needed("to-addresses", " for action=src-nat")
-                return SourceNat(to) if to else None
+                return self._source_nat(reading, word)
             case "dst-nat":
                 return DestinationNat(self._to_addresses(reading), _to_ports(reading))
             case "redirect":
                 return Redirect(_to_ports(reading))
-        reading.refuse("unsupported-action", f"action={word} can't be done here; write src-nat, dst-nat or masquerade")
+            case "same" | "netmap" if chain in BUILT_IN:
+                return self._one_to_one(reading, word, chain)
+        refuse_action(reading, word, ("endpoint-independent-nat", "netmap", "same", "socksify"))
         return None
+
+    def _source_nat(self, reading: Reading, word: str) -> SourceNat | None:
+        to = self._to_addresses(reading)
+        if to is None:
+            reading.needed("to-addresses", f" for action={word}")
+        return SourceNat(to) if to else None
+
+    def _one_to_one(self, reading: Reading, word: str, chain: str) -> NatAction | None:
+        """`same` and `netmap`: to one address what src-nat and dst-nat are."""
+        to = self._to_addresses(reading)
+        if to is None or (to.first != to.last and word == "netmap"):
+            what = f"action={word} to a whole network can't be done here; write a rule for each address"
+            reading.refuse("unsupported-action", what)
+            return None
+        if to.first != to.last:
+            what = "action=same is done as src-nat: a client may get one address of the range for one host, another one"
+            reading.tell(
+                Severity.WARNING, "unsupported-action", f"{what} for the next. Give one address, if it matters"
+            )
+        return SourceNat(to) if chain == "srcnat" else DestinationNat(to, _to_ports(reading))
 
     def _to_addresses(self, reading: Reading) -> AddressRange | None:
         # IPv6 NAT says to-address.

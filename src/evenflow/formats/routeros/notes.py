@@ -13,9 +13,18 @@ if TYPE_CHECKING:
 #: Findings of one code that are told one by one; a file of prose would else give one for each line.
 TOLD_ONE_BY_ONE = 20
 
+#: What RouterOS does and evenflow can't: such a script runs only where the user says so, knowing each of them.
+UNSUPPORTED = frozenset((
+    "computed-value", "script-not-run", "unsupported-action", "unsupported-chain", "unsupported-find",
+    "unsupported-matcher", "unsupported-property", "unsupported-value",
+))  # fmt: skip
+
+#: Of these each one is told, up to a number that nobody reads any more.
+_TOLD_OF_UNSUPPORTED = 1000
+
 
 class Notes:
-    """Collects findings; of each code the first `TOLD_ONE_BY_ONE`, then one with the count of the others."""
+    """Collects findings; of each code the first ones, then one with the count of the others."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -26,7 +35,7 @@ class Notes:
     def add(self, severity: Severity, code: str, where: Origin, message: str) -> None:
         """Tell one thing."""
         self._counts[code] += 1
-        if self._counts[code] <= TOLD_ONE_BY_ONE:
+        if self._counts[code] <= _told_one_by_one(code):
             self._told.append(Finding(severity, code, where, message))
             return
         first = self._more.setdefault(code, Finding(severity, code, where, message))
@@ -51,6 +60,10 @@ class Notes:
 
     def _summaries(self) -> Iterable[Finding]:
         for code, first in self._more.items():
-            count = self._counts[code] - TOLD_ONE_BY_ONE
+            count = self._counts[code] - _told_one_by_one(code)
             text = f"{count} more of the same from this line on; the first: {first.message}"
             yield Finding(first.severity, code, first.where, text)
+
+
+def _told_one_by_one(code: str) -> int:
+    return _TOLD_OF_UNSUPPORTED if code in UNSUPPORTED else TOLD_ONE_BY_ONE

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _CONFIGURE = frozenset(("add", "set"))
 
+#: Commands that run what stands elsewhere.
+_RUNNING = (((), "import"), (("system", "script"), "run"))
+
 #: Menus that can decide where packets go, in ways that a `Router` has no words for.
 _DECIDING = (
     ("interface", "lte", "apn"), ("ip", "firewall", "raw"), ("ip", "ipsec", "policy"), ("ip", "route", "vrf"),
@@ -39,6 +42,9 @@ class Outside:
     def look_at(self, statement: Statement) -> None:
         """Take one command into account."""
         schema = SCHEMAS.get(statement.menu)
+        if (statement.menu, statement.command) in _RUNNING:
+            what = f"{statement.origin.item} is not done, so what it runs is not known; write its commands here"
+            self._notes.warning("script-not-run", statement.origin, what)
         if schema is None:
             known = menu_at(statement.menu) is not None
             if statement.command in _CONFIGURE and known:

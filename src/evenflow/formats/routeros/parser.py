@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from evenflow.formats.routeros.arguments import ArgumentReader, Arguments
 from evenflow.formats.routeros.menus import ROOT, Menu, menu_at
 from evenflow.formats.routeros.path import NotAMenuError, PathReader
-from evenflow.formats.routeros.scanner import Budget, MalformedError, Scanner
-from evenflow.formats.routeros.statement import Code, Kind, Statement, menu_text, written
+from evenflow.formats.routeros.prose import refuse_prose
+from evenflow.formats.routeros.scanner import TYPOGRAPHIC, Budget, MalformedError, Scanner
+from evenflow.formats.routeros.statement import Code, Kind, Statement, menu_text
+from evenflow.formats.routeros.torn import end_of_command, lost_part, with_rest
 from evenflow.formats.routeros.words import COLONLESS, SCRIPT_WORDS
 from evenflow.model.finding import Origin
 
@@ -35,8 +37,8 @@ _SHOWN = 60
 _GAP = re.compile(r"[\s;]*")
 _COMMENT = re.compile(r"#[^\n]*(?:\n[^\S\n]*#[^\n]*)*")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?![^\s/;{}\\([$\"])")
+_QUOTED = re.compile(r">[ \t]+[/a-z:\[#{}>]")
 _PROMPT = re.compile(r"\[[\w.+-]+@[^\]\n]{1,80}\][ \t]*([^>\n]{0,80})>[ \t]*")
-_PROPERTY = re.compile(r"([a-z][a-z0-9-]*)=")
 _USUAL = re.compile(r"(add|set)(?=[ \t])")
 _VARIABLE_NAME = re.compile(r"[A-Za-z0-9_]+")
 
@@ -56,6 +58,7 @@ class Parser:
         self._arguments = ArgumentReader(scanner)
         self._paths = PathReader(scanner, notes)
         self._items: dict[tuple[MenuPath, str], str] = {}
+        self._printed: Menu | None = None
 
     def run(self) -> None:
         """Read all of it."""
@@ -71,6 +74,10 @@ class Parser:
             self._statement()
             if self._enough():
                 break
+        if scan.typographic_line:
+            where = Origin(self._notes.file, scan.typographic_line, '"')
+            what = f'the quotation marks are those of a web page ({TYPOGRAPHIC[0]}) and are read as "; write them so'
+            self._notes.warning("typographic-quotes", where, what)
         for _, line in self._groups:
             where = Origin(self._notes.file, line, "{")
             self._notes.warning("unclosed-group", where, "{ is not closed; put } where the group ends")
@@ -101,7 +108,8 @@ class Parser:
             else:
                 self._other(start, line)
         except NotAMenuError:
-            self._unknown(start, line, None)
+            if not self._joined(start, line):
+                self._unknown(start, line, self._lost_part(start, line))
         except MalformedError as problem:
             self._unknown(start, line, problem)
 
@@ -122,6 +130,8 @@ class Parser:
             self._call(start, line)
         elif sign == "[":
             self._bracketed(start, line)
+        elif _QUOTED.match(scan.text, start):
+            scan.pos += 1
         elif sign == "\\":
             scan.skip_blanks()
             if scan.pos == start:
@@ -137,7 +147,6 @@ class Parser:
             return
         word = _WORD.match(scan.text, start)
         if word is None:
-            self._refuse_lost_property(start)
             raise NotAMenuError
         # In a menu, `set` is its command; elsewhere it sets a variable.
         script = COLONLESS.get(word[0]) if word[0] != "set" or not self._menu.path else None
@@ -148,12 +157,28 @@ class Parser:
         else:
             self._said_to(ROOT, line, slash=False)
 
-    def _refuse_lost_property(self, start: int) -> None:
-        """A property at the beginning of a line: a continuation whose backslash got lost, as on web pages."""
-        found = _PROPERTY.match(self._scan.text, start)
-        if found and self._menu.schema and found[1] in self._menu.schema.names:
-            what = "it belongs to the command above; put a \\ at the end of the line before"
-            raise MalformedError(what)
+    def _joined(self, start: int, line: int) -> bool:
+        """Read a line as the rest of the command above whose backslash got lost, as it does on web pages."""
+        if not self.statements or self.statements[-1].last_line != line - 1:
+            return False
+        self._scan.pos = start
+        whole = with_rest(self.statements[-1], self._scan, self._arguments, in_group=bool(self._groups))
+        if whole is None:
+            return False
+        self.statements[-1] = whole
+        what = "this line is read as the rest of the command above; put a \\ at the end of the line before"
+        self._notes.warning("lost-backslash", Origin(self._notes.file, line, whole.origin.item), what)
+        return True
+
+    def _lost_part(self, start: int, line: int) -> MalformedError | None:
+        """What is wrong with a line that is no command, where it is a part of one."""
+        above = self.statements[-1] if self.statements else None
+        behind = above is not None and above.kind is Kind.COMMAND and above.last_line == line
+        schema = (self._printed or self._menu).schema
+        if schema is None:
+            return None
+        raw = self._scan.text[start : end_of_command(self._scan.text, start)]
+        return lost_part(raw, schema, behind=behind, printed=self._printed is not None)
 
     def _said_to(self, base: Menu, line: int, *, slash: bool = True) -> None:
         """A path from `base`, with or without a command behind it; without `slash` it may be a sentence as well."""
@@ -170,6 +195,7 @@ class Parser:
         if not slash and len(menu.path) < 2:
             raise NotAMenuError
         self._menu = menu
+        self._printed = None
         statement = Statement(Kind.MENU, menu.path, last_line=scan.line, origin=self._origin(line, menu))
         self._keep(statement, understood=menu.known and bool(menu.path))
 
@@ -182,7 +208,8 @@ class Parser:
             raise MalformedError(what, "no-menu")
         if not sure:
             raise NotAMenuError
-        _refuse_prose(menu, command, given)
+        refuse_prose(menu, command, given)
+        self._printed = menu if command == "print" else None
         statement = Statement(
             Kind.COMMAND,
             menu.path,
@@ -208,7 +235,7 @@ class Parser:
         if not colon and word[0] in ("local", "global", "set") and len(given.positional) > 2:
             raise NotAMenuError
         blocks = [a.value for a in given.named if a.name in ("do", "else", "on-error", "command")]
-        blocks += given.positional if word[0] in ("do", "local", "global", "set") else []
+        blocks += given.positional if word[0] == "do" else []
         body: list[Statement] = []
         for block in blocks:
             if isinstance(block, Code) and block.text.startswith("{"):
@@ -334,38 +361,6 @@ class Parser:
         return Origin(self._notes.file, line, item)
 
 
-def end_of_command(text: str, start: int) -> int:
-    """Where the line of `start` ends, with the lines that a backslash joins to it."""
-    while True:
-        end = text.find("\n", start)
-        if end < 0:
-            return len(text)
-        last = end - 1
-        while last > start and text[last] in " \t":
-            last -= 1
-        if last < start or text[last] != "\\":
-            return end
-        start = end + 1
-
-
-#: How many selectors a command may have.
-_SELECTORS = {"add": 0, "set": 1, "remove": 1, "enable": 1, "disable": 1}
-
-
-def _refuse_prose(menu: Menu, command: str, given: Arguments) -> None:
-    """A sentence may begin with the name of a command: "set the gateway …"."""
-    most = _SELECTORS.get(command)
-    if most is None or len(given.positional) <= most:
-        return
-    words = [value for value in given.positional if isinstance(value, str) and "=" not in value]
-    if not given.named and not given.flags and words == given.positional:
-        raise NotAMenuError
-    # Elsewhere there are flags that are not known here.
-    if menu.schema and menu.schema.strict:
-        word = written(given.positional[most])[:40]
-        raise MalformedError(f'"{word}" is no property with its value; write NAME=VALUE')
-
-
 def parse_text(text: str, notes: Notes) -> Parser:
     """Read a whole file; the reader, with its statements."""
     parser = Parser(Scanner(text, budget=Budget(2 * len(text) + (1 << 20))), notes)
@@ -376,5 +371,12 @@ def parse_text(text: str, notes: Notes) -> Parser:
 def parse_embedded(text: str, line: int, notes: Notes) -> tuple[Statement, ...]:
     """Read a script that stands in a string: every statement counts as being on `line`."""
     parser = Parser(Scanner(text, line, same_line=True), notes, depth=1)
+    parser.run()
+    return tuple(parser.statements)
+
+
+def parse_block(block: Code, menu: Menu, notes: Notes) -> tuple[Statement, ...]:
+    """Read the statements of a piece in braces, said to `menu` unless they name another."""
+    parser = Parser(Scanner(block.text[1:-1], block.line), notes, menu, depth=1)
     parser.run()
     return tuple(parser.statements)

@@ -69,7 +69,7 @@ def read_question(reading: Reading, version: Version | None) -> Question | None:
         return None
     port = reading.value("port", partial(number, low=1, high=65535), _PORTS.get(kind, 0))
     settings = _settings(reading, kind, version)
-    if kind == "https-get" and reading.text("check-certificate") != "yes":
+    if kind == "https-get" and reading.item.text("check-certificate") != "yes":
         what = "https-get does not check the certificate on RouterOS; here only the TCP connection is tried then"
         reading.tell(Severity.WARNING, "netwatch-condition", what)
         method = ProbeMethod.TCP

@@ -73,7 +73,7 @@ _UNSUPPORTED_MATCHERS = """
 connection-bytes connection-limit connection-nat-state connection-rate connection-type content dscp dst-limit fragment
 hop-limit hotspot icmp-options in-bridge-port in-bridge-port-list ingress-priority ipsec-policy ipv4-options
 headers layer7-protocol limit nth out-bridge-port out-bridge-port-list p2p packet-size priority psd random realm
-routing-table src-realm tcp-flags tcp-mss time tls-host ttl
+routing-table src-realm tcp-flags tcp-mss time tls-host tos ttl
 """
 
 _INTERFACE = _schema("name", "mac-address mtu")
@@ -90,7 +90,7 @@ _OF_MANGLE = _schema(
 _OF_NAT = _schema(
     f"{_MATCHERS} to-address to-addresses to-ports",
     "address-list address-list-timeout log same-not-by-dst",
-    f"{_UNSUPPORTED_MATCHERS} randomise-ports src-to-address",
+    f"{_UNSUPPORTED_MATCHERS} randomise-ports socks5-port socks5-server src-to-address",
     strict=True,
 )
 _OF_ROUTE = _schema(

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """One item being read. `ok` turns False with the first finding of severity error."""
+    """One item being read. `ok` turns False with the first mistake on account of which it is left out."""
 
-    def __init__(self, item: Item, notes: Notes, thing: str) -> None:
-        """`thing`: what the item is, for "the rule is left out"."""
+    def __init__(self, item: Item, notes: Notes, thing: str, then: str = "") -> None:
+        """`thing`: what the item is, for "the rule is left out"; `then`: what follows from that."""
         self.item = item
         self.notes = notes
         self.thing = thing
+        self.then = then
         self.ok = True
 
     def text(self, name: str) -> str:
@@ -62,14 +63,22 @@ class Reading:
 
     def bad(self, name: str, problem: BadValueError) -> None:
         """Tell of a value that can't be used."""
-        shown = written(self.item.properties.get(name, ""))[:60]
-        code = problem.code
-        self.refuse(code, f"{problem}" if code == "unsupported-matcher" else f"{name}={shown}: {problem}")
+        self.refuse(problem.code, self._about(name, problem))
 
     def refuse(self, code: str, message: str) -> None:
         """Tell of a mistake on account of which the item is left out."""
         self.ok = False
-        self.notes.error(code, self.item.origin, f"{message}. The {self.thing} is left out")
+        self._left_out(code, message)
+
+    def unasked(self, name: str, problem: BadValueError) -> None:
+        """Tell of a condition that can't be asked for: the item stays as stated, and is left out of what runs."""
+        self._left_out(problem.code, self._about(name, problem))
+
+    def _about(self, name: str, problem: BadValueError) -> str:
+        return f"{name}={written(self.item.properties.get(name, ''))[:60]}: {problem}"
+
+    def _left_out(self, code: str, message: str) -> None:
+        self.notes.error(code, self.item.origin, f"{message}. The {self.thing} is left out{self.then}")
 
     def tell(self, severity: Severity, code: str, message: str) -> None:
         """Tell something; the item stays."""

@@ -55,15 +55,23 @@ def check_gateway(text: str) -> CheckGateway | None:
     return _CHECKS[text]
 
 
-def read_routes(items: Iterable[Item], notes: Notes, family: Family) -> list[Route]:
-    """The routes of one family that are in force."""
-    routes = [_route(Reading(item, notes, "route"), family) for item in items if item.in_force]
+#: What follows when a route is left out.
+_LEFT_OUT = ", and its packets take others"
+
+
+def read_routes(items: Iterable[Item], notes: Notes, family: Family, *, has_vrf: bool) -> list[Route]:
+    """The routes of one family that are in force.
+
+    `has_vrf`: whether the file makes any VRF; else `vrf-interface=`, which WinBox writes anywhere, says nothing.
+    """
+    readings = (Reading(item, notes, "route", _LEFT_OUT) for item in items if item.in_force)
+    routes = [_route(reading, family, has_vrf=has_vrf) for reading in readings]
     return [route for route in routes if route is not None]
 
 
-def _route(reading: Reading, family: Family) -> Route | None:
+def _route(reading: Reading, family: Family, *, has_vrf: bool) -> Route | None:
     item = reading.item
-    if item.properties.get("vrf-interface"):
+    if has_vrf and item.properties.get("vrf-interface"):
         reading.refuse("unsupported-property", "vrf-interface= can't be followed here; write the route without a VRF")
     kind = _kind(reading)
     gateways = _gateways(reading, family) if kind is RouteKind.UNICAST else ()

@@ -18,7 +18,11 @@ MAX_NESTING = 64
 #: Longest piece in brackets; RouterOS itself stores no script beyond 64 KiB.
 MAX_BRACKETED = 1 << 18
 
-_BARE = re.compile(r'[^\s"\\$\[\](){};]+')
+#: What web pages make of quotation marks.
+TYPOGRAPHIC = "“”„″"
+
+_BARE = re.compile(rf'[^\s"\\$\[\](){{}};{TYPOGRAPHIC}]+')
+_TYPOGRAPHIC_STRING = re.compile(rf'[{TYPOGRAPHIC}]([^{TYPOGRAPHIC}"\\$\n]*)[{TYPOGRAPHIC}]')
 _PLAIN_STRING = re.compile(r'"([^"\\$\n]*)"')
 _STRING_RUN = re.compile(r'[^"\\$\n]+')
 _CONTINUATION = re.compile(r"\\[ \t]*\n[ \t]*")
@@ -63,6 +67,7 @@ class Scanner:
         self.line = line
         self.same_line = same_line
         self.budget = budget or Budget(2 * len(text))
+        self.typographic_line = 0
 
     def down(self, lines: int = 1) -> None:
         """Count line ends that were passed."""
@@ -100,8 +105,22 @@ class Scanner:
                 parts.append(self._variable())
             elif sign and sign in "[({":
                 parts.append(self._bracket())
+            elif sign and sign in TYPOGRAPHIC:
+                parts.append(self._typographic(first=not parts or parts == ["!"]))
             elif sign != "\\" or not self._backslash(parts):
                 return _joined(parts)
+
+    def string(self) -> str | Template | Code:
+        """Read one string; its quotation mark comes next. Raises MalformedError."""
+        return _joined(self._string(long=True))
+
+    def variable(self) -> str | Template | Code:
+        """Read one variable; its `$` comes next. Raises MalformedError."""
+        return _joined([self._variable()])
+
+    def bracket(self) -> Code:
+        """Read one piece in brackets; the opening one comes next. Raises MalformedError."""
+        return self._code()
 
     def _backslash(self, parts: list[str | Variable | Code]) -> bool:
         """Read a continuation or an escape within a bare word; False if the word ends here."""
@@ -150,6 +169,16 @@ class Scanner:
             self.budget.left -= self.pos - start
             self.pos, self.line = start, line
             raise
+
+    def _typographic(self, *, first: bool) -> str:
+        """A string in the quotation marks of a web page, where a value begins; elsewhere the sign stands for itself."""
+        found = _TYPOGRAPHIC_STRING.match(self.text, self.pos) if first else None
+        if found is None:
+            self.pos += 1
+            return self.text[self.pos - 1]
+        self.pos = found.end()
+        self.typographic_line = self.typographic_line or self.line
+        return found[1]
 
     def _string_parts(self, *, long: bool) -> list[str | Variable | Code]:
         parts: list[str | Variable | Code] = [""]

@@ -25,6 +25,10 @@ _MAX_ALTERNATIVES = 64
 Alternatives = tuple[tuple[FindTerm, ...], ...]
 
 
+class UnselectableError(Exception):
+    """What a selector means can't be said; the message says why."""
+
+
 def read_find(code: Code) -> FindExpression | None:
     """The find expression that a piece in square brackets is, None if it is something else."""
     inner = code.text[1:-1]

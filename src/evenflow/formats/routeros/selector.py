@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from evenflow.formats.routeros.expressions import Environment, expand
+from evenflow.formats.routeros.operations import SIMPLE_PATTERN
 from evenflow.formats.routeros.properties import SCHEMAS
-from evenflow.formats.routeros.statement import FindExpression, FindTerm, Template, Value, written
-from evenflow.formats.routeros.variables import expand
+from evenflow.formats.routeros.selection import UnselectableError
+from evenflow.formats.routeros.statement import FindExpression, FindTerm, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evenflow.formats.routeros.items import Item
-    from evenflow.formats.routeros.variables import Variables
+    from evenflow.formats.routeros.variables import Known, Variables
 
 #: What a property that an item does not state compares as.
 _DEFAULTS = {
@@ -24,15 +26,8 @@ _DEFAULTS = {
 #: Properties that only the running router knows.
 _OF_STATE = frozenset(("active", "inactive", "running", "bound", "status", "gateway-status", "ecmp"))
 
-#: Regular expressions that are followed: nothing in them can be tried in more than one way.
-_SIMPLE_PATTERN = re.compile(r"\^?(?:[\w .,:;@%/!#&'=<>\"-]|\\[.\-/])*\$?")
-
 #: Comparisons in one file: more than any router's script makes, and some seconds at most.
 _MAX_COMPARISONS = 3_000_000
-
-
-class UnselectableError(Exception):
-    """What a selector means can't be said; the message says why."""
 
 
 class Selector:
@@ -42,7 +37,7 @@ class Selector:
         self._variables = variables
         self._comparisons = 0
 
-    def select(self, pool: Sequence[Item], selector: Value) -> list[Item]:
+    def select(self, pool: Sequence[Item], selector: Known) -> list[Item]:
         """The items of `pool` that are meant, in order.
 
         Raises:
@@ -54,7 +49,7 @@ class Selector:
         if isinstance(selector, FindExpression):
             return self._found(pool, selector)
         if not isinstance(selector, str):
-            raise UnselectableError(f"{written(selector)} is known only when the script runs; name the items")
+            raise UnselectableError("it is no item; name the items")
         chosen: list[Item] = []
         for word in selector.split(","):
             chosen += _by_word(pool, word)
@@ -69,14 +64,12 @@ class Selector:
 
     def _ready(self, term: FindTerm) -> FindTerm:
         """The term with its value known, its name not yet spelt out."""
-        value: Value | None = term.value
-        if isinstance(value, Template):
-            value = expand(value, self._variables)
+        value = expand(term.value, Environment(self._variables))
         if not isinstance(value, str):
             raise UnselectableError(f"{written(term.value)} is known only when the script runs; write the value")
         if term.operator not in ("=", "!=", "~") or term.name in _OF_STATE:
             raise UnselectableError(f"{term.name}{term.operator}{value} is known only to the running router")
-        if term.operator == "~" and (len(value) > 200 or not _SIMPLE_PATTERN.fullmatch(value)):
+        if term.operator == "~" and (len(value) > 200 or not SIMPLE_PATTERN.fullmatch(value)):
             raise UnselectableError(f'the pattern "{value}" is not plain text; compare with = instead')
         return FindTerm(term.name, term.operator, value)
 

@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenflow.formats.routeros.statement import Kind, Template, Variable
+from evenflow.formats.routeros.statement import Code, FindExpression, Kind, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from evenflow.formats.routeros.statement import Statement, Value
+    from evenflow.formats.routeros.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """`{1;2}` or `{a=1;b=2}`: values in their order, and the key of each, None where it has none."""
+
+    values: tuple[Known, ...] = ()
+    keys: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a `find` has found."""
+
+    items: tuple[Item, ...] = ()
+
+
+#: What a variable can hold. Numbers, addresses and yes or no are text; a `find` is done where it is used; of `Code`
+#: only what a function does, and what stands for a value to come.
+Known = str | Array | Selected | FindExpression | Code
 
 #: Name and value; a variable whose value only the running script knows is not in it.
-Variables = dict[str, "Value"]
-
-
-def expand(template: Template, variables: Variables) -> Value | None:
-    """The value of a template; None if it has a part that only the running script knows."""
-    name = template.variable
-    if name is not None:
-        return variables.get(name)
-    texts: list[str] = []
-    for part in template.parts:
-        value = variables.get(part.name) if isinstance(part, Variable) else part
-        if not isinstance(value, str):
-            return None
-        texts.append(value)
-    return "".join(texts)
-
-
-def assign(statement: Statement, variables: Variables) -> None:
-    """Keep what `:local`, `:global` or `:set` says, if its value is known; else forget the variable."""
-    if statement.command not in ("local", "global", "set") or not statement.positional:
-        return
-    name = statement.positional[0]
-    if not isinstance(name, str):
-        return
-    if len(statement.positional) == 1:
-        if statement.command == "local":
-            variables.pop(name, None)
-        return
-    value: Value | None = statement.positional[1] if len(statement.positional) == 2 else None
-    if isinstance(value, Template):
-        value = expand(value, variables)
-    if value is None:
-        variables.pop(name, None)
-    else:
-        variables[name] = value
+Variables = dict[str, Known]
 
 
 def forget_assigned(statements: Iterable[Statement], variables: Variables) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.script_form import handled
+from evenflow.formats.routeros.nat_chains import BUILT_IN
 from evenflow.formats.routeros.writing.words import Command
 from evenflow.model.finding import Severity
 
@@ -40,6 +41,8 @@ def kept_rules(
     for statement in statements:
         if statement.command != "add" or statement.menu[1:] not in (("firewall", "mangle"), ("firewall", "nat")):
             continue
+        if statement.menu[-1] == "nat" and statement.get("chain") not in BUILT_IN:
+            continue  # jumps are written out, so that nothing would lead to it
         undone = statement.origin in mangle and statement.get("action") not in (None, *_SAID)
         if (undone or statement.origin in beyond) and not (major == 6 and statement.menu[0] == "ipv6"):
             command = _as_it_stands(statement)

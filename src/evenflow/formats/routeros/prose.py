@@ -1,0 +1,38 @@
+"""Sentences between the commands that look like commands at their beginning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenflow.formats.routeros.path import NotAMenuError
+from evenflow.formats.routeros.scanner import MalformedError
+from evenflow.formats.routeros.statement import written
+
+if TYPE_CHECKING:
+    from evenflow.formats.routeros.arguments import Arguments
+    from evenflow.formats.routeros.menus import Menu
+
+#: A sentence has more words than this for each property that it names.
+_WORDS_FOR_EACH = 2
+
+#: How many selectors a command may have.
+_SELECTORS = {"add": 0, "set": 1, "remove": 1, "enable": 1, "disable": 1}
+
+
+def refuse_prose(menu: Menu, command: str, given: Arguments) -> None:
+    """Refuse what begins with the name of a command and goes on as a sentence: "set the gateway …".
+
+    Raises:
+        NotAMenuError: it is one.
+        MalformedError: it is a command with something in it that can't be there.
+    """
+    most = _SELECTORS.get(command)
+    if most is None or len(given.positional) <= most:
+        return
+    words = [value for value in given.positional if isinstance(value, str) and "=" not in value]
+    # A property may be named in it, too.
+    if words == given.positional and len(words) > len(given.named) * _WORDS_FOR_EACH and not given.flags:
+        raise NotAMenuError
+    if menu.schema and menu.schema.strict:
+        word = written(given.positional[most])[:40]
+        raise MalformedError(f'"{word}" is no property with its value; write NAME=VALUE')

@@ -1,0 +1,3 @@
+{
+/ip route
+add gateway=192.0.2.1

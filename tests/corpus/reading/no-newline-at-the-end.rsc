@@ -1,0 +1,2 @@
+/ip route
+add gateway=192.0.2.1

@@ -1,0 +1,3 @@
+	/ip firewall mangle
+		add	chain=prerouting	action=accept	
+   add chain=prerouting    action=passthrough   

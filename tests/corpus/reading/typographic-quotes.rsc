@@ -1,0 +1,3 @@
+/ip firewall mangle
+add action=mark-connection chain=prerouting comment=“from a blog, with blanks” new-connection-mark=”WAN1″ in-interface=lan
+add action=mark-routing chain=prerouting connection-mark=WAN1 new-routing-mark=isp1
