@@ -55,8 +55,15 @@ def _translated(packet: Packet, entry: Entry, scene: Scene, *, answering: bool) 
     one, other = (entry.reply, entry.original) if answering else (entry.original, entry.reply)
     source = other.destination if other.destination != one.source else None
     destination = other.source if other.source != one.destination else None
+    port = other.source_port if other.source_port != one.destination_port else None
     by = _masquerading(source, scene) if not answering and entry.source_nat else None
-    return replace(packet, translated_source=source, translated_destination=destination, masqueraded_by=by)
+    return replace(
+        packet,
+        translated_source=source,
+        translated_destination=destination,
+        translated_destination_port=port,
+        masqueraded_by=by,
+    )
 
 
 def _masquerading(address: Address | None, scene: Scene) -> str | None:
