@@ -129,7 +129,7 @@ def test_what_is_no_file(kind: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert ("is a directory" if kind == "folder" else "no regular file") in str(found["message"])
 
 
-@pytest.mark.parametrize("limit", [100, 1 << 16])
+@pytest.mark.parametrize("limit", [100, 1 << 22])
 def test_no_more_is_read_than_may_be(
     limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
