@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from evenflow.core.health import HealthMachine
 from evenflow.core.numbering import number_router
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from evenflow.model.router import Router
 
     OnTransition = Callable[["Watcher", Transition], None]
+
+
+#: A gateway that has just come may not hear the first question: its address is not known yet, or it is busy itself. A
+#: script's watch asks every ten seconds, and a good line would wait for that.
+_ASK_AGAIN_S: Final = (0.2, 0.5, 1.0)
 
 
 class Watcher:
@@ -49,6 +55,7 @@ class Watcher:
         self._mark = number_router(router).probe_mark(watch)
         self._on_transition = on_transition
         self._problem = ""
+        self._unanswered = False
         self._probes = ProbeRunner(
             interface=watch.interface,
             mark=self._mark,
@@ -83,7 +90,18 @@ class Watcher:
             self._problem = problem
             self.note(self.machine.link(problem=problem, now_s=now_s))
             if not problem:
-                self._probes.probe_now()
+                self._ask_now()
+
+    def _ask_now(self) -> None:
+        """Ask at once, and again until there is an answer."""
+        self._unanswered = True
+        self._probes.probe_now()
+        for delay_s in _ASK_AGAIN_S:
+            asyncio.get_running_loop().call_later(delay_s, self._ask_again)
+
+    def _ask_again(self) -> None:
+        if self._unanswered:
+            self._probes.probe_now()
 
     def note(self, transition: Transition | None) -> None:
         """Remember why, and tell."""
@@ -92,6 +110,7 @@ class Watcher:
             self._on_transition(self, transition)
 
     def _answered(self, target: int, rtt_ms: float, now_s: float) -> None:
+        self._unanswered = False
         self.note(self.machine.answered(target, rtt_ms, now_s))
 
     def _lost(self, target: int, _reason: str, now_s: float) -> None:
