@@ -128,8 +128,10 @@ async def _latency(drill: Drill) -> None:
     broken_s = drill.did(f"a queue at {victim.name} delays everything")
     with faults.delayed(drill.world, victim, drill.world.topology.servers[0]):
         noticed_s = await drill.claim_state(victim.name, "DOWN", broken_s, 2.5)
-        told = drill.daemon.told("state", broken_s, uplink=victim.name, after="DOWN")
-        reason = str(told[0][1]["reason"]) if told else ""
+        # `status` says DOWN at once; the event is told when the new owners are in force.
+        told = partial(drill.daemon.told, "state", broken_s, uplink=victim.name, after="DOWN")
+        await drill.until(told, within_s=5)
+        reason = str(told()[0][1]["reason"]) if told() else "nothing was told"
         drill.claim("for its latency", reason, held="ms" in reason)
         drill.claim("which was before", f"{before['rtt_ms']:.2f} ms", held=before["rtt_ms"] < 4)
         await drill.claim_moved(victim, noticed_s or broken_s, _OPEN_S)
