@@ -119,7 +119,7 @@ async def play(file: Path) -> None:
             assert len(found) == capture.frames
             times = [record.when_ns for record in found]
             assert all(before_ns <= when_ns <= after_ns for when_ns in times)
-            assert times == sorted(times)
+            # Not sorted: a frame has its time before it waits for the processor it came to, and there may be several.
             assert all(record.wire_bytes == len(record.frame) for record in found)
             packets = Counter(ends for record in found if (ends := ends_of(record.frame)) is not None)
             # Only what comes in: no server is a source.
