@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 from evenflow.kernel.namespaces import enter_private
 
 
 def pytest_configure() -> None:
     enter_private()
+    # A shell starts what it puts into the background with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
