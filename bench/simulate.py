@@ -25,6 +25,7 @@ import evenflow
 from evenflow.core.columns import engine
 from evenflow.core.simulate import Simulated, Simulation
 from evenflow.core.supposed import supposed_machine
+from evenflow.kernel.ahead import read_ahead
 from evenflow.kernel.files import open_flows, read_configuration
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def simulate(file: Path, name: EngineName) -> None:
     router = read_configuration(str(_POLICY), look_over=False).router
     assert router is not None
     simulation = Simulation(Simulated(router, supposed_machine(router).machine, 7), engine(name))
-    for block in open_flows(str(file)).blocks():
+    for block in read_ahead(open_flows(str(file)).blocks()):
         simulation.add(block)
     assert simulation.load().flows == ROWS
 

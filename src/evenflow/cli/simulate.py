@@ -99,9 +99,10 @@ def _counted(arguments: argparse.Namespace, runs: Runs, source: FlowSource) -> T
     from evenflow.cli.simulate_progress import progress
     from evenflow.core.recommend import recommend
     from evenflow.formats.simulation import FlowFile, Told
+    from evenflow.kernel.ahead import read_ahead
 
     with progress(source) as show_progress:
-        for block in source.blocks():
+        for block in read_ahead(source.blocks()):
             runs.add(block)
             show_progress(len(block))
     load, compared = runs.main.load(arguments.top), runs.candidates()

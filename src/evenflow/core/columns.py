@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from evenflow.core.classes import Partition
+    from evenflow.core.classes import PacketClasses, Partition
     from evenflow.model.flows import FlowBlock
     from evenflow.model.matcher import Classifier
 
@@ -34,8 +34,9 @@ class Engine(Protocol):
     As long as it lives it keeps a table for each partition and each tuple of classes that it was given: give it the
     same objects for every block.
 
-    Every answer is uint32, shape (n,). `out`, where given, has that type and shape and lies in one piece; it is filled
-    and returned. A column of the wrong type is a TypeError, of the wrong shape a ValueError.
+    Every answer is uint32 unless it says something else, shape (n,). `out`, where given, has that type and shape and
+    lies in one piece; it is filled and returned. A column of the wrong type is a TypeError, of the wrong shape a
+    ValueError.
     """
 
     @property
@@ -69,6 +70,15 @@ class Engine(Protocol):
         out: NDArray[np.uint32] | None = None,
     ) -> NDArray[np.uint32]:
         """The class of each protocol number (uint8, 8 bits) or port (uint16, 16 bits), shape (n,)."""
+
+    def combinations(
+        self, block: FlowBlock, classes: PacketClasses, seed: int, out: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """The classes of all fields of each row as one number: the place in an array of that many dimensions.
+
+        The last dimension runs fastest; they are source, destination, protocol, source port, destination port, and
+        then the classifiers. Here, `out` and the answer are int64.
+        """
 
 
 def engine(name: EngineName = "auto", rows: int | None = None) -> Engine:

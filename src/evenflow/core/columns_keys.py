@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from evenflow.model.flow import Family
     from evenflow.model.flows import FlowBlock
     from evenflow.model.matcher import Classifier
+
+
+N = TypeVar("N", bound="np.integer[Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +85,15 @@ def check(name: str, column: NDArray[np.generic], dtype: DTypeLike, shape: tuple
         raise ValueError(f"the column {name} has the shape {column.shape}, not {shape}")
 
 
-def answer(out: NDArray[np.uint32] | None, rows: int) -> NDArray[np.uint32]:
+def answer(out: NDArray[N] | None, rows: int, dtype: type[N]) -> NDArray[N]:
     """Where to put the answer for so many rows: `out`, or a new column.
 
     Raises:
         TypeError, ValueError: `out` is no place for it.
     """
     if out is None:
-        return np.empty(rows, np.uint32)
-    check("out", out, np.uint32, (rows,))
+        return np.empty(rows, dtype)
+    check("out", out, dtype, (rows,))
     if not out.flags.c_contiguous:
         raise ValueError("the column out does not lie in one piece")
     return out

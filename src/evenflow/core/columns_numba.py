@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evenflow.core.classes import Partition
+    from evenflow.core.classes import PacketClasses, Partition
     from evenflow.core.columns_keys import KeyColumns
     from evenflow.model.flows import FlowBlock
     from evenflow.model.matcher import Classifier
@@ -200,23 +200,79 @@ def _fill(
                 out[row] = classes[out[row]]
 
 
+@inlined
+def _class_at(words: NDArray[np.uint32], row: int, cells: NDArray[np.int32], page_bits: int) -> int:
+    """The class of one address; see `ClassTable`."""
+    cell = cells[words[0, row] >> np.uint32(32 - ROOT_BITS)]
+    bits = ROOT_BITS
+    while cell < 0:
+        step = words[bits // 32, row] >> (32 - page_bits - bits % 32) & ((1 << page_bits) - 1)
+        cell = cells[step - cell]
+        bits += page_bits
+    return int(cell)
+
+
 @compiled
 def _walk(words: NDArray[np.uint32], cells: NDArray[np.int32], page_bits: int, out: NDArray[np.uint32]) -> None:
     """The class of each address; see `ClassTable`."""
     for row in range(len(out)):
-        cell = cells[words[0, row] >> np.uint32(32 - ROOT_BITS)]
-        bits = ROOT_BITS
-        while cell < 0:
-            step = words[bits // 32, row] >> (32 - page_bits - bits % 32) & ((1 << page_bits) - 1)
-            cell = cells[step - cell]
-            bits += page_bits
-        out[row] = cell
+        out[row] = _class_at(words, row, cells, page_bits)
 
 
 @compiled
 def _look_up(values: NDArray[np.unsignedinteger], classes: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
     for row in range(len(out)):
         out[row] = classes[values[row]]
+
+
+class _Fields(NamedTuple):
+    """The columns of a block."""
+
+    source: NDArray[np.uint32]
+    destination: NDArray[np.uint32]
+    protocol: NDArray[np.uint8]
+    source_port: NDArray[np.uint16]
+    destination_port: NDArray[np.uint16]
+
+
+class _FieldTables(NamedTuple):
+    """What gives each field its class, and how many classes fields have."""
+
+    source: NDArray[np.int32]
+    source_page_bits: int
+    destination: NDArray[np.int32]
+    destination_page_bits: int
+    protocol: NDArray[np.uint32]
+    source_port: NDArray[np.uint32]
+    destination_port: NDArray[np.uint32]
+    destinations: int
+    protocols: int
+    source_ports: int
+    destination_ports: int
+
+
+@compiled
+def _combine(fields: _Fields, tables: _FieldTables, out: NDArray[np.int64]) -> None:
+    """The classes of each row's fields as one number."""
+    for row in range(len(out)):
+        place = np.int64(_class_at(fields.source, row, tables.source, tables.source_page_bits))
+        if tables.destinations > 1:
+            cell = _class_at(fields.destination, row, tables.destination, tables.destination_page_bits)
+            place = place * tables.destinations + cell
+        if tables.protocols > 1:
+            place = place * tables.protocols + np.int64(tables.protocol[fields.protocol[row]])
+        if tables.source_ports > 1:
+            place = place * tables.source_ports + np.int64(tables.source_port[fields.source_port[row]])
+        if tables.destination_ports > 1:
+            place = place * tables.destination_ports + np.int64(tables.destination_port[fields.destination_port[row]])
+        out[row] = place
+
+
+@compiled
+def _append(classes: NDArray[np.uint32], count: int, out: NDArray[np.int64]) -> None:
+    """One dimension more."""
+    for row in range(len(out)):
+        out[row] = out[row] * count + np.int64(classes[row])
 
 
 class NumbaEngine:
@@ -227,13 +283,14 @@ class NumbaEngine:
     def __init__(self) -> None:
         self._tables: Remembered[ClassTable] = Remembered()
         self._direct: Remembered[NDArray[np.uint32]] = Remembered()
+        self._fields: Remembered[_FieldTables] = Remembered()
 
     def buckets(
         self, block: FlowBlock, classifier: Classifier, modulus: int, seed: int, out: NDArray[np.uint32] | None = None
     ) -> NDArray[np.uint32]:
         """See `Engine.buckets`."""
         check_modulus(modulus)
-        out = answer(out, len(block))
+        out = answer(out, len(block), np.uint32)
         _hash_all(key_columns(block, classifier, seed), modulus, None, out)
         return out
 
@@ -247,7 +304,7 @@ class NumbaEngine:
     ) -> NDArray[np.uint32]:
         """See `Engine.bucket_classes`."""
         check_modulus(len(classes))
-        out = answer(out, len(block))
+        out = answer(out, len(block), np.uint32)
         table = self._direct.get(classes, lambda: np.asarray(classes, np.uint32))
         _hash_all(key_columns(block, classifier, seed), len(classes), table, out)
         return out
@@ -257,7 +314,7 @@ class NumbaEngine:
     ) -> NDArray[np.uint32]:
         """See `Engine.address_classes`."""
         columns = address_words(words, partition)
-        out = answer(out, columns.shape[1])
+        out = answer(out, columns.shape[1], np.uint32)
         table = self._tables.get(partition, lambda: class_table(partition))
         _walk(_readable(columns), table.cells, table.page_bits, out)
         return out
@@ -269,9 +326,52 @@ class NumbaEngine:
         out: NDArray[np.uint32] | None = None,
     ) -> NDArray[np.uint32]:
         """See `Engine.number_classes`."""
-        out = answer(out, check_numbers(values, partition))
-        _look_up(_readable(values), self._direct.get(partition, lambda: direct_table(partition)), out)
+        out = answer(out, check_numbers(values, partition), np.uint32)
+        _look_up(_readable(values), self._direct_table(partition), out)
         return out
+
+    def combinations(
+        self, block: FlowBlock, classes: PacketClasses, seed: int, out: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """See `Engine.combinations`."""
+        out = answer(out, len(block), np.int64)
+        _combine(_fields(block, classes), self._fields.get(classes, lambda: self._field_tables(classes)), out)
+        for classifier, each in classes.buckets.items():
+            if max(each):
+                _append(self.bucket_classes(block, classifier, each, seed), max(each) + 1, out)
+        return out
+
+    def _field_tables(self, classes: PacketClasses) -> _FieldTables:
+        source, destination = (class_table(side) for side in (classes.source, classes.destination))
+        return _FieldTables(
+            source.cells,
+            source.page_bits,
+            destination.cells,
+            destination.page_bits,
+            self._direct_table(classes.protocol),
+            self._direct_table(classes.source_port),
+            self._direct_table(classes.destination_port),
+            classes.destination.count,
+            classes.protocol.count,
+            classes.source_port.count,
+            classes.destination_port.count,
+        )
+
+    def _direct_table(self, partition: Partition) -> NDArray[np.uint32]:
+        return self._direct.get(partition, lambda: direct_table(partition))
+
+
+def _fields(block: FlowBlock, classes: PacketClasses) -> _Fields:
+    check_numbers(block.protocol, classes.protocol)
+    check_numbers(block.source_port, classes.source_port)
+    check_numbers(block.destination_port, classes.destination_port)
+    return _Fields(
+        _readable(address_words(block.source, classes.source)),
+        _readable(address_words(block.destination, classes.destination)),
+        _readable(block.protocol),
+        _readable(block.source_port),
+        _readable(block.destination_port),
+    )
 
 
 def _hash_all(key: KeyColumns, modulus: int, classes: NDArray[np.uint32] | None, out: NDArray[np.uint32]) -> None:

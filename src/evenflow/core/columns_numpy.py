@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evenflow.core.classes import Partition
+    from evenflow.core.classes import PacketClasses, Partition
     from evenflow.model.flows import FlowBlock
     from evenflow.model.matcher import Classifier
 
@@ -78,7 +78,7 @@ class NumpyEngine:
     ) -> NDArray[np.uint32]:
         """See `Engine.buckets`."""
         check_modulus(modulus)
-        out = answer(out, len(block))
+        out = answer(out, len(block), np.uint32)
         key = key_columns(block, classifier, seed)
         for rows in self._parts(len(block)):
             for where, hashed in self._hash.of(key, rows):
@@ -95,7 +95,7 @@ class NumpyEngine:
     ) -> NDArray[np.uint32]:
         """See `Engine.bucket_classes`."""
         check_modulus(len(classes))
-        out = answer(out, len(block))
+        out = answer(out, len(block), np.uint32)
         key = key_columns(block, classifier, seed)
         table = self._direct.get(classes, lambda: np.asarray(classes, np.uint32))
         for rows in self._parts(len(block)):
@@ -108,7 +108,7 @@ class NumpyEngine:
     ) -> NDArray[np.uint32]:
         """See `Engine.address_classes`."""
         columns = address_words(words, partition)
-        out = answer(out, columns.shape[1])
+        out = answer(out, columns.shape[1], np.uint32)
         table = self._tables.get(partition, lambda: class_table(partition))
         for rows in self._parts(len(out)):
             self._walk(table, columns[:, rows], out[rows])
@@ -121,11 +121,40 @@ class NumpyEngine:
         out: NDArray[np.uint32] | None = None,
     ) -> NDArray[np.uint32]:
         """See `Engine.number_classes`."""
-        out = answer(out, check_numbers(values, partition))
+        out = answer(out, check_numbers(values, partition), np.uint32)
         table = self._direct.get(partition, lambda: direct_table(partition))
         for rows in self._parts(len(out)):
             self._look_up(table, values[rows], out[rows])
         return out
+
+    def combinations(
+        self, block: FlowBlock, classes: PacketClasses, seed: int, out: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """See `Engine.combinations`."""
+        out = answer(out, len(block), np.int64)
+        out[:] = 0
+        for count, column in self._dimensions(block, classes, seed):
+            out *= count
+            out += column
+        return out
+
+    def _dimensions(
+        self, block: FlowBlock, classes: PacketClasses, seed: int
+    ) -> Iterator[tuple[int, NDArray[np.uint32]]]:
+        """For each field with more than one class their number, and the class of each row."""
+        for part, words in ((classes.source, block.source), (classes.destination, block.destination)):
+            if part.count > 1:
+                yield part.count, self.address_classes(words, part)
+        for part, numbers in (
+            (classes.protocol, block.protocol),
+            (classes.source_port, block.source_port),
+            (classes.destination_port, block.destination_port),
+        ):
+            if part.count > 1:
+                yield part.count, self.number_classes(numbers, part)
+        for classifier, each in classes.buckets.items():
+            if max(each):
+                yield max(each) + 1, self.bucket_classes(block, classifier, each, seed)
 
     def _parts(self, rows: int) -> Iterator[slice]:
         return (slice(first, min(first + self._rows, rows)) for first in range(0, rows, self._rows))

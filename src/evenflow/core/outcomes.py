@@ -15,7 +15,7 @@ from evenflow.model.matcher import PccMatch
 from evenflow.model.router import DestinationNat, Redirect, SpreadAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -117,7 +117,7 @@ class _Table:
         self._sparse: dict[int, int] = {}
 
     def look_up(self, block: FlowBlock, engine: Engine, outcomes: Outcomes) -> NDArray[np.int32]:
-        places = self._places(block, engine)
+        places = engine.combinations(block, self._classes, self._seed)
         if self._dense is None:
             distinct, rows, inverse = np.unique(places, return_index=True, return_inverse=True)
             numbers = [
@@ -125,40 +125,14 @@ class _Table:
             ]
             return np.array(numbers, np.int32)[inverse]
         found = self._dense.take(places)
-        unknown = found == _UNKNOWN
-        if unknown.any():
+        if len(found) and found.min() == _UNKNOWN:
+            unknown = found == _UNKNOWN
             distinct, first = np.unique(places[unknown], return_index=True)
             rows = np.flatnonzero(unknown)[first]
             for place, row in zip(distinct, rows, strict=True):
                 self._dense[place] = self._trace(int(place), block, int(row), outcomes)
             found = self._dense.take(places)
         return found
-
-    def _places(self, block: FlowBlock, engine: Engine) -> NDArray[np.int64]:
-        """The combination of each row, as one number."""
-        places = np.zeros(len(block), np.int64)
-        for number, (count, column) in enumerate(self._columns(block, engine)):
-            if number:
-                places *= count
-            places += column
-        return places
-
-    def _columns(self, block: FlowBlock, engine: Engine) -> Iterator[tuple[int, NDArray[np.uint32]]]:
-        """For each field with more than one class their number, and the class of each row."""
-        classes = self._classes
-        for part, words in ((classes.source, block.source), (classes.destination, block.destination)):
-            if part.count > 1:
-                yield part.count, engine.address_classes(words, part)
-        for part, numbers in (
-            (classes.protocol, block.protocol),
-            (classes.source_port, block.source_port),
-            (classes.destination_port, block.destination_port),
-        ):
-            if part.count > 1:
-                yield part.count, engine.number_classes(numbers, part)
-        for classifier, each in classes.buckets.items():
-            if max(each):
-                yield max(each) + 1, engine.bucket_classes(block, classifier, each, self._seed)
 
     def _known(self, place: int, block: FlowBlock, row: int, outcomes: Outcomes) -> int:
         known = self._sparse.get(place)

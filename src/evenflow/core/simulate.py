@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from evenflow.model.router import Router
     from evenflow.model.trace import Disposition
 
-#: Rows that are worked on at once: what is in between stays in the processor's cache.
+#: Rows that NumPy works on at once: what is in between stays in the processor's cache. Loops have nothing in between:
+#: they take whole blocks, so that the tables that they count in stay there longer.
 _ROWS = 1 << 17
 
 #: Clients that are named, if nobody says how many.
@@ -87,6 +88,8 @@ class Simulation:
 
     def add(self, block: FlowBlock) -> NDArray[np.int32]:
         """Count the flows of a block; the number of the outcome of each, shape (n,)."""
+        if self._loops is not None:
+            return self._add(block)
         parts = [self._add(part) for part in _parts(block)]
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
 
@@ -106,12 +109,13 @@ class Simulation:
     def _count(self, block: FlowBlock, found: NDArray[np.int32]) -> None:
         """Add the rows to their outcomes."""
         width = len(self._outcomes.known)
-        flows, amounts = np.zeros(width, np.int64), np.zeros(width)
         if self._loops is not None:
-            self._loops.count_outcomes(found, sizes_of(block), flows, amounts)
+            counts = np.zeros((self._loops.LANES, width, 2))
+            self._loops.count_outcomes(found, sizes_of(block), counts)
+            flows, amounts = counts.sum(axis=0).T
         else:
-            flows += np.bincount(found, minlength=width)
-            amounts += np.bincount(found, amounts_of(block), width)
+            flows = np.bincount(found, minlength=width)
+            amounts = np.bincount(found, amounts_of(block), width)
         for number in range(width):
             self._flows[number] += int(flows[number])
             self._amounts[number] += float(amounts[number])

@@ -47,8 +47,7 @@ class Clients:
         self._pages = np.full(1 << (32 - _PAGE_BITS), -1, np.int32)
         self._page_numbers: list[int] = []
         self._most_pages = max(1, _MOST_BYTES // (_PAGE * width * 16))
-        self._flows = np.zeros((0, _PAGE * width), np.int64)
-        self._amounts = np.zeros((0, _PAGE * width), np.float64)
+        self._counts = np.zeros((0, _PAGE, width, 2))  # flows and amounts
         self._others: dict[tuple[int, ...], NDArray[np.float64]] = {}
         self._left_out = 0
         self._seen = 0
@@ -58,17 +57,19 @@ class Clients:
         self._seen += len(block)
         if block.family is not Family.IPV4:
             self._add_other(block.source, columns, amounts_of(block))
-        elif self._loops is None or not self._add_by_loop(block, columns):
+        elif self._loops is None:
             self._add_ipv4(block.source, columns, amounts_of(block))
+        else:
+            self._add_by_loop(self._loops, block, columns)
 
-    def _add_by_loop(self, block: FlowBlock, columns: NDArray[np.int32]) -> bool:
-        """Whether it could be done: there are pages for all sources."""
-        assert self._loops is not None
-        if self._loops.lacks_a_page(block.source, self._pages, _PAGE_BITS):
-            return False
-        tables = (table.reshape(-1, _PAGE, self._width) for table in (self._flows, self._amounts))
-        self._loops.count_clients(block.source, columns, sizes_of(block), self._pages, _PAGE_BITS, *tables)
-        return True
+    def _add_by_loop(self, loops: ModuleType, block: FlowBlock, columns: NDArray[np.int32]) -> None:
+        fixed = block.source, columns, sizes_of(block), self._pages, _PAGE_BITS
+        row = loops.count_clients(*fixed, self._counts, 0)
+        while row < len(block):
+            if not self._make_pages(np.unique(block.source[row:] >> _PAGE_BITS)):
+                self._add_ipv4(block.source[row:], columns[row:], amounts_of(block)[row:])
+                return
+            row = loops.count_clients(*fixed, self._counts, row)
 
     def _add_ipv4(self, source: NDArray[np.uint32], columns: NDArray[np.int32], amounts: NDArray[np.float64]) -> None:
         pages = self._pages[source >> _PAGE_BITS]
@@ -82,18 +83,21 @@ class Clients:
         cells |= source & (_PAGE - 1)
         cells *= self._width
         cells += columns
-        np.add.at(self._flows.reshape(-1), cells, 1)
-        np.add.at(self._amounts.reshape(-1), cells, amounts)
+        flat = self._counts.reshape(-1, 2)
+        np.add.at(flat[:, 0], cells, 1.0)
+        np.add.at(flat[:, 1], cells, amounts)
 
-    def _make_pages(self, wanted: NDArray[np.uint32]) -> None:
-        new = wanted[: self._most_pages - len(self._page_numbers)].tolist()
+    def _make_pages(self, wanted: NDArray[np.uint32]) -> bool:
+        """Make those that are not there yet; whether there is room for all."""
+        lacking = wanted[self._pages[wanted] < 0]
+        new = lacking[: self._most_pages - len(self._page_numbers)].tolist()
         for page in new:
             self._pages[page] = len(self._page_numbers)
             self._page_numbers.append(page)
-        while len(self._flows) < len(self._page_numbers):
-            more = max(len(self._flows), len(self._page_numbers) - len(self._flows))
-            self._flows = np.concatenate([self._flows, np.zeros((more, _PAGE * self._width), np.int64)])
-            self._amounts = np.concatenate([self._amounts, np.zeros((more, _PAGE * self._width), np.float64)])
+        if len(self._counts) < len(self._page_numbers):
+            more = max(len(self._counts), len(self._page_numbers) - len(self._counts))
+            self._counts = np.concatenate([self._counts, np.zeros((more, *self._counts.shape[1:]))])
+        return len(new) == len(lacking)
 
     def _add_other(self, source: NDArray[np.uint32], columns: NDArray[np.int32], amounts: NDArray[np.float64]) -> None:
         distinct, inverse = np.unique(source, axis=1, return_inverse=True)
@@ -118,7 +122,8 @@ class Clients:
         return tuple(found[:count])
 
     def _top_ipv4(self, count: int, names: Sequence[str]) -> Iterator[Client]:
-        flows, amounts = (table.reshape(-1, self._width) for table in (self._flows, self._amounts))
+        counts = self._counts.reshape(-1, self._width, 2)
+        flows, amounts = counts[..., 0], counts[..., 1]
         totals = amounts.sum(axis=1)
         if not len(totals):
             return
@@ -134,7 +139,7 @@ class Clients:
 
     def stickiness(self, pairs: Pairs) -> Stickiness:
         """How many clients leave by more than one uplink; the same of pairs."""
-        tables = [self._flows.reshape(-1, self._width), *(sums[:1] for sums in self._others.values())]
+        tables = [self._counts[..., 0].reshape(-1, self._width), *(sums[:1] for sums in self._others.values())]
         used = [(table[:, :-1] > 0).sum(axis=1) for table in tables]
         clients = sum(int((ways > 0).sum()) for ways in used)
         split = sum(int((ways > 1).sum()) for ways in used)
@@ -163,10 +168,10 @@ class Pairs:
     def add(self, block: FlowBlock, columns: NDArray[np.int32]) -> None:
         """Add flows."""
         if self._loops is not None and block.family is Family.IPV4:
-            keys, ways = np.empty(len(block), np.uint64), np.empty(len(block), np.uint64)
-            ends = block.source, block.destination
-            count = self._loops.pairs_of(*ends, columns, self._none, self._shift, keys, ways)
-            self._put(keys[:count], ways[:count])
+            ends = block.source, block.destination, columns
+            for first in range(0, len(block), _MOST_PAIRS):
+                parts = (column[first : first + _MOST_PAIRS] for column in ends)
+                self._put(*self._loops.pairs_of(*parts, self._none, self._shift))
             return
         keys = _mixed(block)
         rows = np.flatnonzero(columns < self._none if not self._shift else self._chosen(keys) & (columns < self._none))

@@ -6,7 +6,7 @@ Each is what a method of `core.simulate`, `simulate_clients`, `simulate_series` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Span(NamedTuple):
-    """The first and last of some steps; `finite` False: a time is none."""
-
-    first: int
-    last: int
-    finite: bool
+#: Rows one after the other go to sums of their own: to add to what has just been stored has to wait for it.
+LANES = 4
 
 
 @inlined
@@ -30,25 +26,12 @@ def _amount(sizes: NDArray[np.uint64], row: int) -> float:
 
 
 @compiled
-def count_outcomes(
-    found: NDArray[np.int32], sizes: NDArray[np.uint64], flows: NDArray[np.int64], amounts: NDArray[np.float64]
-) -> None:
-    """Add each row to its outcome."""
+def count_outcomes(found: NDArray[np.int32], sizes: NDArray[np.uint64], counts: NDArray[np.float64]) -> None:
+    """Add each row to its outcome; `counts` has shape (LANES, outcomes, 2): flows and amounts."""
     for row in range(len(found)):
-        flows[found[row]] += 1
-        amounts[found[row]] += _amount(sizes, row)
-
-
-@compiled
-def span_of(start_s: NDArray[np.float64], step_s: float) -> Span:
-    """The steps that some times lie in."""
-    first, last = np.inf, -np.inf
-    for row in range(len(start_s)):
-        time = start_s[row]
-        if not abs(time) < np.inf:
-            return Span(0, 0, False)
-        first, last = min(first, time), max(last, time)
-    return Span(int(first / step_s), int(last / step_s), True)
+        outcome = counts[row & (LANES - 1), found[row]]
+        outcome[0] += 1.0
+        outcome[1] += _amount(sizes, row)
 
 
 @compiled
@@ -66,31 +49,28 @@ def count_steps(
 
 
 @compiled
-def lacks_a_page(source: NDArray[np.uint32], pages: NDArray[np.int32], page_bits: int) -> bool:
-    """Whether a source lies in no page yet."""
-    for row in range(len(source)):  # noqa: SIM110 - Numba compiles no any() of a generator
-        if pages[source[row] >> np.uint32(page_bits)] < 0:
-            return True
-    return False
-
-
-@compiled
 def count_clients(
     source: NDArray[np.uint32],
     columns: NDArray[np.int32],
     sizes: NDArray[np.uint64],
     pages: NDArray[np.int32],
     page_bits: int,
-    flows: NDArray[np.int64],
-    amounts: NDArray[np.float64],
-) -> None:
-    """Add each row to its source and column; the tables have shape (pages, 2^page_bits, columns)."""
+    counts: NDArray[np.float64],
+    first: int,
+) -> int:
+    """Add the rows from `first` on to their source and column, up to one that has no page; the number of that one.
+
+    `counts` has shape (pages, 2^page_bits, columns, 2): flows and amounts, which so are fetched together.
+    """
     mask = np.uint32((1 << page_bits) - 1)
-    for row in range(len(source)):
+    for row in range(first, len(source)):
         page = pages[source[row] >> np.uint32(page_bits)]
-        within = source[row] & mask
-        flows[page, within, columns[row]] += 1
-        amounts[page, within, columns[row]] += _amount(sizes, row)
+        if page < 0:
+            return row
+        client = counts[page, source[row] & mask, columns[row]]
+        client[0] += 1.0
+        client[1] += _amount(sizes, row)
+    return len(source)
 
 
 @compiled
@@ -100,10 +80,9 @@ def pairs_of(
     columns: NDArray[np.int32],
     none: int,
     shift: int,
-    keys: NDArray[np.uint64],
-    ways: NDArray[np.uint64],
-) -> int:
-    """Keys and ways of the pairs that are looked at; how many. The hash is `simulate_clients._mixed`."""
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Keys and ways of the pairs that are looked at. The hash is `simulate_clients._mixed`."""
+    keys, ways = np.empty(len(source), np.uint64), np.empty(len(source), np.uint64)
     count = 0
     for row in range(len(source)):
         mixed = (np.uint64(source[row]) << np.uint64(32) | np.uint64(destination[row])) * np.uint64(0x9E3779B97F4A7C15)
@@ -111,7 +90,7 @@ def pairs_of(
         if columns[row] < none and (shift == 0 or mixed >> np.uint64(64 - shift) == np.uint64(0)):
             keys[count], ways[count] = mixed, np.uint64(1) << np.uint64(columns[row])
             count += 1
-    return count
+    return keys[:count].copy(), ways[:count].copy()
 
 
 @compiled
@@ -120,11 +99,11 @@ def count_cells(
     columns: NDArray[np.int32],
     none: int,
     sizes: NDArray[np.uint64],
-    flows: NDArray[np.float64],
-    amounts: NDArray[np.float64],
+    counts: NDArray[np.float64],
 ) -> None:
-    """Add each row that is balanced to the cell of its key."""
+    """Add each row that is balanced to the cell of its key; `counts` has shape (cells, 2): flows and amounts."""
     for row in range(len(cells)):
         if columns[row] < none:
-            flows[cells[row]] += 1.0
-            amounts[cells[row]] += _amount(sizes, row)
+            cell = counts[cells[row]]
+            cell[0] += 1.0
+            cell[1] += _amount(sizes, row)

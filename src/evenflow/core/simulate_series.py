@@ -62,14 +62,17 @@ class Series:
     ) -> bool:
         """Whether it could be done: all times are finite, and there are not too many steps between them."""
         assert self._loops is not None
-        span = self._loops.span_of(start_s, float(self.step_s))
-        if not span.finite or span.last - span.first >= MOST_STEPS:
+        ends = np.array([start_s.min(), start_s.max()])
+        if not np.isfinite(ends).all():
             return False
-        table = np.zeros((span.last - span.first + 1, width))
-        self._loops.count_steps(columns, sizes_of(block), start_s, float(self.step_s), span.first, table)
+        first, last = self._steps_of(ends).tolist()
+        if last - first >= MOST_STEPS:
+            return False
+        table = np.zeros((last - first + 1, width))
+        self._loops.count_steps(columns, sizes_of(block), start_s, float(self.step_s), first, table)
         for number, sums in enumerate(table):
             if sums.any():
-                self._put(span.first + number, sums)
+                self._put(first + number, sums)
         return True
 
     def _add(

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from evenflow.formats.flows.cells import Rows
     from evenflow.model.flows import Skipped
 
-#: Rows of a batch: some tens of megabytes, with text.
-_BATCH_ROWS: Final = 1 << 18
+#: Rows of a batch: some tens of megabytes, with text and without.
+_TEXT_ROWS: Final = 1 << 18
+_PARQUET_ROWS: Final = 1 << 20
 
 #: Names of each column, in small letters.
 COLUMNS: Final = {
@@ -129,7 +130,8 @@ class Table:
     def blocks(self) -> Iterator[FlowBlock]:
         """See `FlowSource`."""
         wanted = [pl.col(name).alias(column) for column, name in self._layout.names.items()]
-        batches = self._frame.select(wanted).collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
+        rows = _TEXT_ROWS if self._layout.text else _PARQUET_ROWS
+        batches = self._frame.select(wanted).collect_batches(chunk_size=rows, maintain_order=True)
         while (batch := self._next(batches)) is not None:
             yield from self._blocks_of(batch)
             self._read += len(batch)
