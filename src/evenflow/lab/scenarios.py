@@ -32,7 +32,7 @@ _SLACK_S: Final = 0.5
 _NOTICE_S: Final = 1.0 + _SLACK_S
 
 #: What clients see on top of it: the next connection, and its answer.
-_OPEN_S: Final = 0.2
+_OPEN_S: Final = 0.2 + _SLACK_S
 
 #: A carrier that is gone moves new connections by the kernel's own backup routes: within 50 ms.
 _CARRIER_S: Final = 0.05 + _SLACK_S
@@ -302,7 +302,7 @@ async def _drain(drill: Drill) -> None:
     victim = drill.victim
     since_s = drill.did(f"evenflow drain {victim.name}")
     await drill.daemon.ask("drain", uplink=victim.name)
-    await drill.claim_moved(victim, since_s, _OPEN_S + 0.1)
+    await drill.claim_moved(victim, since_s, _OPEN_S)
     drill.did("the daemon is killed and started again")
     await drill.daemon.end(signal.SIGKILL)
     await drill.daemon.start()
@@ -313,7 +313,7 @@ async def _drain(drill: Drill) -> None:
     drill.claim(f"long connections by {victim.name} that broke", f"{broke} of {len(mine)}", held=broke == 0)
     back_s = drill.did(f"evenflow undrain {victim.name}")
     await drill.daemon.ask("undrain", uplink=victim.name)
-    await drill.claim_back(victim, back_s, _OPEN_S + 0.1)
+    await drill.claim_back(victim, back_s, _OPEN_S)
     drill.claim_untouched(drill.other)
     drill.claim_no_leak()
 
