@@ -241,14 +241,14 @@ def _per_window(starts_s: NDArray[np.float64], ends_s: NDArray[np.float64], wind
     """Seconds of flows in each window: all go at the same rate, so that bytes are in proportion to them."""
     edges = np.arange(0, _SECONDS + 1, window_s, dtype=np.float64)
     passed = _seconds_before(edges, np.sort(starts_s)) - _seconds_before(edges, np.sort(ends_s))
-    found: NDArray[np.float64] = np.diff(passed)
-    return found
+    return np.diff(passed)
 
 
 def _seconds_before(edges: NDArray[np.float64], times_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """For each edge the sum of what lies between it and each time before it."""
-    sums, counts = np.concatenate([[0.0], np.cumsum(times_s)]), np.searchsorted(times_s, edges)
-    return counts * edges - sums[counts]
+    counts = np.searchsorted(times_s, edges)
+    found: NDArray[np.float64] = counts * edges - np.concatenate([[0.0], np.cumsum(times_s)])[counts]
+    return found
 
 
 def _off(amounts: NDArray[np.float64] | NDArray[np.intp], weights: Mapping[str, int]) -> float:
