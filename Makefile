@@ -30,6 +30,7 @@ unit: $(STAMP) test-system ## the tests, on the real kernel too
 	@$(VENV)/bin/pytest
 
 soak: $(STAMP) test-system ## the long tests
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	@$(VENV)/bin/pytest -m soak
 
 emulated: $(STAMP) test-system ## the tests that need another kernel (PPPoE), on Debian's, emulated

@@ -28,7 +28,7 @@ WORDS = (
 @pytest.mark.soak
 def test_a_fuzzer_finds_no_crash_and_no_hang(tmp_path: Path) -> None:
     if find_spec("atheris") is None:
-        missing = "the package atheris is missing (pip install atheris)"
+        missing = "the package atheris is missing; `make soak` installs it"
         if os.environ.get("EVENFLOW_REQUIRE_ALL"):
             pytest.fail(missing)
         pytest.skip(missing)
