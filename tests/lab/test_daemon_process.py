@@ -16,7 +16,7 @@ import pytest
 from evenflow.daemon.client import ask
 from evenflow.errors import InputError, SystemRefusedError
 from evenflow.lab import faults
-from evenflow.lab.topology import ROUTER, article_topology
+from evenflow.lab.topology import CLIENTS, ROUTER, article_topology
 from evenflow.lab.world import World
 
 if TYPE_CHECKING:
@@ -124,6 +124,26 @@ def test_systemd_is_told_when_all_is_in_force_and_when_it_ends(machine: Machine)
     assert "table inet evenflow" in machine.ruleset()
     assert machine.run("down").returncode == 0
     assert "evenflow" not in machine.ruleset()
+
+
+def test_traffic_that_nothing_answers_makes_seldom_probes_come_at_once(machine: Machine) -> None:
+    seldom = POLICY.replace('hold = "300ms"', 'hold = "0s"\ninterval = "60s"\nrise = 1')
+    machine.config.write_text(f'{seldom}classifier = "both-addresses-and-ports"\n')
+    victim = machine.world.topology.uplinks[0]
+    server = str(machine.world.topology.servers[0])
+    with machine.running(), machine.world.inside(CLIENTS), contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(30)]
+
+        def lost() -> bool:
+            for sender in senders:
+                with contextlib.suppress(OSError):  # nobody listens there, and that is said by the living line
+                    sender.sendto(b"are you there?", (server, 9))
+            return machine.states()["isp1"] == "DOWN"
+
+        until(lambda: not lost() and machine.states() == {"isp1": "UP", "isp2": "UP"}, machine.log)
+        faults.silence(machine.world, victim)
+        until(lost, machine.log)
+        assert machine.states() == {"isp1": "DOWN", "isp2": "UP"}
 
 
 def test_a_full_disk_does_not_end_it(machine: Machine) -> None:

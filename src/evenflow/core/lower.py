@@ -186,7 +186,8 @@ class _Lowering:
                 balance.on_down,
                 balance.failback,
                 balance.failback_s,
-                uplink.origin,
+                passive=True,
+                origin=uplink.origin,
             )
 
     # --- everything else ------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from evenflow.core.uplinks import uplinks
 from evenflow.daemon.balancer import Balancer
 from evenflow.daemon.chronicle import Chronicle
 from evenflow.daemon.control import ControlServer
+from evenflow.daemon.listening import Listener
 from evenflow.daemon.report import pass_message, status_of, transition_message
 from evenflow.daemon.returning import Returning
 from evenflow.daemon.watching import Watcher
@@ -101,6 +102,7 @@ class Service:
             self._returning = Returning(self._balancer)
             self._hooks = HookRunner(loaded.hooks)
             self._chronicle.listeners.append(self._hooks.tell)
+            self._listener = Listener(self._kernel)
             events = stack.enter_context(KernelEvents(self._kernel.ports))
             server = ControlServer(self._options.socket, self)
             await server.start()
@@ -114,6 +116,7 @@ class Service:
             finally:
                 events.detach()
                 self._notifier.stopping()
+                self._listener.stop()
                 for watcher in self._watchers.values():
                     watcher.stop()
                 await server.stop()
@@ -280,6 +283,7 @@ class Service:
             gone.stop()
         for watcher in self._watchers.values():
             watcher.start()
+        self._listener.follow(self._watchers.values())
         self._soon()
 
     def _read(self) -> Loaded:

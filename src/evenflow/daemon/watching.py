@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from evenflow.core.health import HealthMachine
+from evenflow.core.health import SELDOM_MS, HealthMachine, OneWay
 from evenflow.core.numbering import number_router
 from evenflow.core.watching import link_problem, next_hops
 from evenflow.kernel.probes import ProbeRunner
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from evenflow.core.failover import Standing
     from evenflow.core.health import Transition
+    from evenflow.kernel.rt_codec import LinkCounters
     from evenflow.model.flow import Address, Family
     from evenflow.model.health import Watch
     from evenflow.model.machine import Machine
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 #: A gateway that has just come may not hear the first question: its address is not known yet, or it is busy itself. A
 #: script's watch asks every ten seconds, and a good line would wait for that.
 _ASK_AGAIN_S: Final = (0.2, 0.5, 1.0)
+
+#: In a hurry each target is asked so often, until one answers or the line is lost.
+_HURRY_S: Final = 0.2
 
 
 class Watcher:
@@ -56,6 +60,8 @@ class Watcher:
         self._on_transition = on_transition
         self._problem = ""
         self._unanswered = False
+        self._hurried = False
+        self._one_way = OneWay()
         self._probes = ProbeRunner(
             interface=watch.interface,
             mark=self._mark,
@@ -103,6 +109,26 @@ class Watcher:
         if self._unanswered:
             self._probes.probe_now()
 
+    @property
+    def listens(self) -> bool:
+        """Whether what its link carries is of interest: probes are seldom."""
+        return self.watch.passive and self.watch.settings.interval_ms >= SELDOM_MS and bool(self.watch.targets)
+
+    def carried(self, counters: LinkCounters, now_s: float) -> None:
+        """Take note of what its link has carried so far. If nothing comes back, ask until it is clear."""
+        if self._one_way.seen(counters.tx_packets, counters.rx_packets, now_s) and self.machine.usable:
+            self._hurried = True
+            self.machine.hurry(_HURRY_S)
+            self._hurry()
+
+    def _hurry(self) -> None:
+        if self._hurried and self.machine.usable:
+            self._probes.probe_now()
+            asyncio.get_running_loop().call_later(_HURRY_S, self._hurry)
+        else:
+            self._hurried = False
+            self.machine.hurry(None)
+
     def note(self, transition: Transition | None) -> None:
         """Remember why, and tell."""
         if transition is not None:
@@ -110,7 +136,7 @@ class Watcher:
             self._on_transition(self, transition)
 
     def _answered(self, target: int, rtt_ms: float, now_s: float) -> None:
-        self._unanswered = False
+        self._unanswered = self._hurried = False
         self.note(self.machine.answered(target, rtt_ms, now_s))
 
     def _lost(self, target: int, _reason: str, now_s: float) -> None:

@@ -136,6 +136,8 @@ class Watch:
         on_down: what happens to those connections when it is lost.
         failback: how it gets its share again.
         failback_s: how long a gradual return takes.
+        passive: where probes are seldom, traffic that nothing answers makes the next ones come at once. RouterOS does
+            no such thing.
     """
 
     name: str
@@ -147,4 +149,5 @@ class Watch:
     on_down: OnDown = OnDown.KEEP
     failback: Failback = Failback.AT_ONCE
     failback_s: float = 60.0
+    passive: bool = False
     origin: Origin = NOWHERE

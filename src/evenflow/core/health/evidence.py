@@ -61,14 +61,20 @@ class Evidence:
         self._timeout_ms = settings.timeout_ms
         self._fall = max(1, settings.fall)
         self._rise = max(1, settings.rise)
-        # Losses of one target that come closer together than a quarter of the interval are one. They do when the
-        # program was stopped for a while and finds many probes overdue: that says nothing about the line.
-        self._patience_s = settings.interval_ms / 4000
+        self.expect_every(settings.interval_ms / 1000)
         self.targets = targets
         self.quorum = min(max(1, settings.quorum), targets)
         self.problem = ""
         self.window = Window(settings.window_s, settings.loss_percent, settings.latency_ms, now_s)
         self.forget(now_s)
+
+    def expect_every(self, interval_s: float) -> None:
+        """So often each target is asked.
+
+        Losses of one target that come closer together than a quarter of that are one. They do when the program was
+        stopped for a while and finds many probes overdue: that says nothing about the line.
+        """
+        self._patience_s = interval_s / 4
 
     def forget(self, now_s: float) -> None:
         """Begin anew: nothing is known of any target."""

@@ -117,6 +117,10 @@ class HealthMachine:
         """How long the line must be good before it is used again, as things are."""
         return self._hold_s
 
+    def hurry(self, interval_s: float | None) -> None:
+        """Probes come at this interval for now; None: as set again."""
+        self._evidence.expect_every(interval_s if interval_s is not None else self._settings.interval_ms / 1000)
+
     def answered(self, target: int, rtt_ms: float, now_s: float) -> Transition | None:
         """A target answered after `rtt_ms`."""
         line_s = self._advance(now_s)
