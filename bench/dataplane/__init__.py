@@ -1,0 +1,1 @@
+"""What a packet costs, beside the kernel's own multipath and the rivals: `python -m bench.dataplane`."""
