@@ -15,7 +15,7 @@ from evenflow.formats.policy.values import bandwidth, bandwidth_text
 from evenflow.model.finding import NOWHERE, Severity
 from evenflow.model.health import FAST, Failback, HealthSettings, OnDown, ProbeMethod, ProbeTarget
 from evenflow.model.matcher import Classifier
-from evenflow.model.policy import Balance, Hooks, LastResort, Policy, Uplink
+from evenflow.model.policy import Balance, FlowtableUse, Hooks, LastResort, Policy, Uplink
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address
@@ -105,6 +105,7 @@ def policies(draw: st.DrawFn) -> Policy:
         draw(st.sampled_from(OnDown)),
         failback := draw(st.sampled_from(Failback)),
         draw(MS.filter(lambda ms: ms >= 1000)) / 1000 if failback is Failback.GRADUAL else 60.0,
+        draw(st.sampled_from(FlowtableUse)),
     )
     return Policy(tuple(devices[len(names) :]), draw(with_health(uplinks)), balance, draw(HOOKS))
 

@@ -19,10 +19,11 @@ from evenflow.kernel.fake import FakeKernel, of_kind
 from evenflow.model.dataplane import DeleteRoute, FibRoute, NftTransaction
 from evenflow.model.machine import Link, LinkAddress, Machine
 from evenflow.model.matcher import MarkKind
-from evenflow.model.policy import Balance, Policy, Uplink
+from evenflow.model.policy import Balance, FlowtableUse, Policy, Uplink
 from evenflow.model.transaction import AddElements, DeleteElements, DeleteTable
 
 if TYPE_CHECKING:
+    from evenflow.model.nft import NftFlowtable
     from evenflow.model.router import Router
 
 
@@ -92,6 +93,38 @@ def test_a_loss_is_one_transaction_of_elements_and_then_routes_go() -> None:
     left = kernel.read_dataplane().routes
     own = table_of(balancer.router, "isp1")
     assert {hop.interface for route in left if route.table == own for hop in route.hops} == {"eth0", "eth2"}
+
+
+def test_a_flowtable_is_another_one_after_a_loss_so_that_all_connections_meet_the_rules_again() -> None:
+    balancer, kernel, _ = started(replace(POLICY, balance=replace(POLICY.balance, flowtable=FlowtableUse.SOFTWARE)))
+    (before,) = flowtables(kernel)
+    assert before.devices == {"br0", "eth0", "eth1", "eth2"}
+    balancer.standing = Standing(frozenset({"isp1"}))
+    assert balancer.reconcile().in_sync
+    (lost,) = flowtables(kernel)
+    assert lost.name != before.name
+    assert lost.devices == before.devices
+    balancer.standing = Standing()
+    assert balancer.reconcile().in_sync
+    assert flowtables(kernel) == (before,)
+
+
+def test_a_flowtable_has_the_devices_that_are_there() -> None:
+    balancer, kernel, _ = started(replace(POLICY, balance=replace(POLICY.balance, flowtable=FlowtableUse.HARDWARE)))
+    kernel.delete_link("eth2")
+    balancer.look(0.0)
+    assert balancer.reconcile().in_sync
+    (fewer,) = flowtables(kernel)
+    assert (fewer.devices, fewer.hardware) == ({"br0", "eth0", "eth1"}, True)
+    balancer.router = lower(POLICY)
+    assert balancer.reconcile().in_sync
+    assert flowtables(kernel) == ()
+
+
+def flowtables(kernel: FakeKernel) -> tuple[NftFlowtable, ...]:
+    table = kernel.read_dataplane().table
+    assert table is not None
+    return tuple(table.flowtables.values())
 
 
 def test_the_return_gives_back_exactly_what_was_taken() -> None:

@@ -31,11 +31,12 @@ from evenflow.model.matcher import (
     OutInterface,
     StateMatch,
 )
-from evenflow.model.policy import LastResort
+from evenflow.model.policy import FlowtableUse, LastResort
 from evenflow.model.router import (
     MAIN_TABLE,
     AddressGateway,
     CheckGateway,
+    Flowtable,
     Interface,
     InterfaceList,
     LearnedGateway,
@@ -100,8 +101,17 @@ def lower(policy: Policy) -> Router:
         interface_lists=tuple(lowering.interface_lists()),
         watches=tuple(lowering.watches()),
         guarded=frozenset(uplink.interface for uplink in policy.uplinks if uplink.masquerade and lowering.families),
+        flowtable=_flowtable(policy),
         file=policy.file,
     )
+
+
+def _flowtable(policy: Policy) -> Flowtable | None:
+    use = policy.balance.flowtable
+    if use is FlowtableUse.OFF:
+        return None
+    interfaces = (*policy.lan, *(uplink.interface for uplink in policy.uplinks))
+    return Flowtable(interfaces, use is FlowtableUse.HARDWARE)
 
 
 def _families(policy: Policy) -> tuple[Family, ...]:

@@ -20,15 +20,17 @@ from evenflow.model.dataplane import (
     NftTransaction,
     Plan,
 )
-from evenflow.model.nft import NftSet, NftTable
+from evenflow.model.nft import FlowOffload, NftSet, NftTable
 from evenflow.model.transaction import (
     AddChain,
     AddElements,
+    AddFlowtable,
     AddRule,
     AddSet,
     AddTable,
     DeleteChain,
     DeleteElements,
+    DeleteFlowtable,
     DeleteSet,
     DeleteTable,
     FlushChain,
@@ -162,9 +164,17 @@ def _must_be_replaced(desired: NftTable, actual: NftTable) -> bool:
     chains = any(
         desired.chains[name].hook != actual.chains[name].hook for name in desired.chains.keys() & actual.chains.keys()
     )
-    return chains or any(
-        _declaration(desired.sets[name]) != _declaration(actual.sets[name])
-        for name in desired.sets.keys() & actual.sets.keys()
+    flowtables = any(
+        desired.flowtables[name] != actual.flowtables[name]
+        for name in desired.flowtables.keys() & actual.flowtables.keys()
+    )
+    return (
+        chains
+        or flowtables
+        or any(
+            _declaration(desired.sets[name]) != _declaration(actual.sets[name])
+            for name in desired.sets.keys() & actual.sets.keys()
+        )
     )
 
 
@@ -180,11 +190,23 @@ def _contents(desired: NftTable, actual: NftTable) -> Iterator[NftOperation]:
         yield AddSet(_declaration(desired.sets[name]))
     for name, wanted in desired.sets.items():
         yield from _elements(wanted, actual.sets.get(name))
+    yield from _flowtables(desired, actual)
     yield from _rules(desired.chains, actual.chains)
     gone = _new(actual.chains, desired.chains)
     yield from (FlushChain(name) for name in gone if actual.chains[name].rules)
     yield from (DeleteSet(name) for name in _new(actual.sets, desired.sets))
     yield from (DeleteChain(name) for name in gone)
+
+
+def _flowtables(desired: NftTable, actual: NftTable) -> Iterator[NftOperation]:
+    """A device is in one flowtable at most: those that go make room first, and rules that refer to them before that."""
+    gone = _new(actual.flowtables, desired.flowtables)
+    for name, chain in actual.chains.items():
+        if any(isinstance(e, FlowOffload) and e.flowtable in gone for rule in chain.rules for e in rule.expressions):
+            yield FlushChain(name)
+    yield from (DeleteFlowtable(name) for name in gone)
+    for name in _new(desired.flowtables, actual.flowtables):
+        yield AddFlowtable(desired.flowtables[name])
 
 
 def _rules(desired: Mapping[str, NftChain], actual: Mapping[str, NftChain]) -> Iterator[NftOperation]:

@@ -78,7 +78,7 @@ def with_kept(table: NftTable | None, dataplane: Dataplane) -> NftTable | None:
     if table is None:
         return None
     sets = {name: to_set(name, values) for name, values in kept.items() if values and name not in table.sets}
-    return NftTable(table.chains, {**table.sets, **sets}) if sets else table
+    return replace(table, sets={**table.sets, **sets}) if sets else table
 
 
 def tampered(dataplane: Dataplane) -> bool:

@@ -28,6 +28,9 @@ def unsaid(policy: Policy) -> Iterator[Finding]:
         yield warning("failback-left-out", where, f'failback = "{balance.failback.value}": {what}')
     if balance.buckets is not None:
         yield info("buckets-left-out", where, "buckets: a script has as many streams as its weights need")
+    if balance.flowtable is not Balance().flowtable:
+        what = "RouterOS's FastTrack passes by all marks, so balanced connections can't have it"
+        yield info("flowtable-left-out", where, f'flowtable = "{balance.flowtable.value}": {what}')
     if policy.hooks != Hooks():
         yield warning(
             "hooks-left-out", where, "[hooks]: nobody is told of events; RouterOS has /tool netwatch for that"

@@ -64,6 +64,16 @@ def render_operation(operation: NftOperation) -> str:
             return f"add element inet {TABLE_NAME} {name} {_elements(elements)}"
         case transaction.DeleteElements(name, elements):
             return f"delete element inet {TABLE_NAME} {name} {_elements(elements)}"
+        case transaction.AddFlowtable(wanted):
+            return f"add flowtable inet {TABLE_NAME} {wanted.name} {_flowtable(wanted)}"
+        case transaction.DeleteFlowtable(name):
+            return f"delete flowtable inet {TABLE_NAME} {name}"
+
+
+def _flowtable(wanted: nft.NftFlowtable) -> str:
+    flags = " flags offload;" if wanted.hardware else ""
+    devices = f"devices = {{ {', '.join(sorted(wanted.devices))} }};"
+    return f"{{ hook ingress priority {wanted.priority}; {devices}{flags} }}"
 
 
 def _hook(hook: nft.Hook | None) -> str:
@@ -142,6 +152,10 @@ class _Words:
             case nft.Hash(_, modulus, seed, _, to):
                 key = " . ".join(text for _, text in sorted(self._register.items()) if not text.startswith("meta"))
                 self._register = {to: f"jhash {key} mod {modulus} seed {seed:#x}"}
+            case nft.NumberGenerator(modulus, random, to):
+                self._register[to] = f"numgen {'random' if random else 'inc'} mod {modulus}"
+            case nft.ToNetworkOrder(source, to):
+                self._register[to] = self._register[source]
             case nft.Bitwise(mask, xor, source, to):
                 self._register[to] = _masked(self._register[source], mask, xor)
             case nft.Immediate(data, to):
@@ -168,6 +182,8 @@ class _Words:
                 self.said.append(_verdict(verdict))
             case nft.Masq():
                 self.said.append("masquerade")
+            case nft.FlowOffload(flowtable):
+                self.said.append(f"flow add @{flowtable}")
             case nft.Counter():
                 self.said.append("counter")
             case nft.Log(prefix):
@@ -219,5 +235,9 @@ def _value(text: str, data: bytes) -> str:
         return "ipv4" if data[0] == 2 else "ipv6"
     if text.startswith("th "):
         return str(int.from_bytes(data, "big"))
+    if text.startswith("numgen random"):
+        return str(int.from_bytes(data, "big"))
     number = int(struct.unpack("=I" if len(data) == 4 else "=H", data)[0])
+    if text.startswith("numgen"):
+        return str(number)
     return _TYPES.get(number, str(number)) if text.startswith("fib") else f"{number:#x}"

@@ -13,15 +13,17 @@ from evenflow.errors import NotSupportedError, SystemRefusedError
 from evenflow.kernel.fake_rule import check_rule
 from evenflow.kernel.nft_objects import MAX_ELEMENT_COMMENT_BYTES, MAX_RULE_COMMENT_BYTES
 from evenflow.kernel.nftables import describe
-from evenflow.model.nft import Act, Lookup, NftChain, NftTable, VerdictCode
+from evenflow.model.nft import Act, FlowOffload, Lookup, NftChain, NftTable, VerdictCode
 from evenflow.model.transaction import (
     AddChain,
     AddElements,
+    AddFlowtable,
     AddRule,
     AddSet,
     AddTable,
     DeleteChain,
     DeleteElements,
+    DeleteFlowtable,
     DeleteSet,
     DeleteTable,
     FlushChain,
@@ -30,7 +32,7 @@ from evenflow.model.transaction import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from evenflow.model.nft import Hook, NftRule, NftSet, SetElement, Verdict
+    from evenflow.model.nft import Hook, NftFlowtable, NftRule, NftSet, SetElement, Verdict
     from evenflow.model.transaction import NftOperation
 
 #: NFT_JUMP_STACK_SIZE: chains within chains.
@@ -86,9 +88,10 @@ class _State:
         self._exists = table is not None
         self._chains: dict[str, NftChain] = dict(table.chains) if table else {}
         self._sets: dict[str, NftSet] = dict(table.sets) if table else {}
+        self._flowtables: dict[str, NftFlowtable] = dict(table.flowtables) if table else {}
 
     def table(self) -> NftTable | None:
-        return NftTable(self._chains, self._sets) if self._exists else None
+        return NftTable(self._chains, self._sets, self._flowtables) if self._exists else None
 
     def do(self, operation: NftOperation) -> None:
         _need(self._exists or isinstance(operation, AddTable), "there is no such table")
@@ -98,7 +101,7 @@ class _State:
                 self._exists = True
             case DeleteTable():
                 self._exists = False
-                self._chains, self._sets = {}, {}
+                self._chains, self._sets, self._flowtables = {}, {}, {}
             case AddChain(name, hook):
                 _need(name not in self._chains, "the chain is there already")
                 _check_hook(hook)
@@ -120,6 +123,13 @@ class _State:
                 self._add_elements(self._set(name), elements)
             case DeleteElements(name, elements):
                 self._delete_elements(self._set(name), elements)
+            case AddFlowtable(wanted):
+                _need(wanted.name not in self._flowtables, "the flowtable is there already")
+                self._flowtables[wanted.name] = wanted
+            case DeleteFlowtable(name):
+                _need(name in self._flowtables, f"there is no flowtable {name}")
+                _need(name not in set(self._flowtables_in_use()), "a rule refers to the flowtable")
+                del self._flowtables[name]
 
     def check(self) -> None:
         """What the kernel looks at when all is in place: the depth of chains, and intervals."""
@@ -157,6 +167,8 @@ class _State:
             elif isinstance(expression, Lookup):
                 found = self._set(expression.set_name)
                 _need(found.verdicts is expression.verdict, "a lookup of the wrong kind for the set")
+            elif isinstance(expression, FlowOffload):
+                _need(expression.flowtable in self._flowtables, f"there is no flowtable {expression.flowtable}")
         self._chains[chain.name] = replace(chain, rules=(*chain.rules, rule))
 
     def _check_target(self, verdict: Verdict) -> None:
@@ -167,6 +179,11 @@ class _State:
             target = self._chain(verdict.chain or "")
             if target.hook:
                 raise _UnsupportedError("nobody can jump to a base chain")
+
+    def _flowtables_in_use(self) -> Iterator[str]:
+        for chain in self._chains.values():
+            for rule in chain.rules:
+                yield from (e.flowtable for e in rule.expressions if isinstance(e, FlowOffload))
 
     def _sets_in_use(self) -> Iterator[str]:
         for chain in self._chains.values():

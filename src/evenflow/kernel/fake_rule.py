@@ -14,6 +14,7 @@ from evenflow.model.nft import (
     CtKey,
     CtSet,
     FibType,
+    FlowOffload,
     Hash,
     Immediate,
     Lookup,
@@ -22,9 +23,11 @@ from evenflow.model.nft import (
     MetaKey,
     MetaSet,
     Nat,
+    NumberGenerator,
     Payload,
     Range,
     Redir,
+    ToNetworkOrder,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +68,8 @@ def check_rule(rule: NftRule, hook: Hook | None) -> str:
             return f"{reason} in {expression}"
         if isinstance(expression, Hash) and (expression.modulus < 1 or expression.length_bytes < 1):
             return f"{expression} can't be"
+        if isinstance(expression, NumberGenerator) and expression.modulus < 1:
+            return f"{expression} can't be"
         if hook and not _may_stand(expression, hook):
             return f"{expression} can't be in a chain of type {hook.chain_type} at {hook.hook}"
         writes = _writes(expression)
@@ -96,7 +101,7 @@ def _writes(expression: Expression) -> set[int]:
             return _slots(expression.to, expression.length_bytes)
         case Bitwise():
             return _slots(expression.to, len(expression.mask))
-        case Hash() | FibType():
+        case Hash() | FibType() | NumberGenerator() | ToNetworkOrder():
             return _slots(expression.to, 4)
         case Immediate(data, to):
             return _slots(to, len(data))
@@ -121,6 +126,8 @@ def _reads(expression: Expression) -> Iterable[tuple[int, int]]:
             return ((expression.source, 1),)
         case Hash():
             return ((expression.source, expression.length_bytes),)
+        case ToNetworkOrder():
+            return ((expression.source, 4),)
         case Nat():
             addresses = (expression.address_min, expression.address_max)
             ports = (expression.port_min, expression.port_max)
@@ -157,5 +164,7 @@ def _may_stand(expression: Expression, hook: Hook) -> bool:
             return hook.chain_type == "nat" and hook.hook in hooks
         case Redir():
             return hook.chain_type == "nat" and hook.hook in _DESTINATION_NAT_HOOKS
+        case FlowOffload():
+            return hook.hook == "forward"
         case _:
             return True

@@ -23,6 +23,7 @@ from evenflow.model.nft import (
     CtSet,
     Expression,
     FibType,
+    FlowOffload,
     Hash,
     Immediate,
     Log,
@@ -32,10 +33,12 @@ from evenflow.model.nft import (
     MetaKey,
     MetaSet,
     Nat,
+    NumberGenerator,
     Payload,
     PayloadBase,
     Range,
     Redir,
+    ToNetworkOrder,
     Unknown,
     Verdict,
     VerdictCode,
@@ -59,6 +62,11 @@ _FIB_ADDRESS_TYPE: Final = 3
 _FIB_OF_SOURCE: Final = 1
 _FIB_OF_DESTINATION: Final = 2
 _FIB_OUT_INTERFACE: Final = 16
+# nft_ng_types; nft_byteorder_ops, and the length and size of a number of 32 bits.
+_COUNTING: Final = 0
+_RANDOM: Final = 1
+_HTON: Final = 1
+_WORD_BYTES: Final = 4
 _NAT_RANGE_ADDRESSES: Final = 1
 _NAT_RANGE_PORTS: Final = 2
 # What the kernel lists for a log statement that names no level: KERN_WARNING.
@@ -145,6 +153,15 @@ def _hash(e: Hash) -> bytes:
     return registers + number(3, e.length_bytes) + number(4, e.modulus) + number(5, e.seed)
 
 
+def _number_generator(e: NumberGenerator) -> bytes:
+    return _register(1, e.to) + number(2, e.modulus) + number(3, _RANDOM if e.random else _COUNTING)
+
+
+def _to_network_order(e: ToNetworkOrder) -> bytes:
+    registers = _register(1, e.source) + _register(2, e.to)
+    return registers + number(3, _HTON) + number(4, _WORD_BYTES) + number(5, _WORD_BYTES)
+
+
 def _fib(e: FibType) -> bytes:
     of = _FIB_OF_SOURCE if e.of_source else _FIB_OF_DESTINATION
     of |= _FIB_OUT_INTERFACE if e.on_out_interface else 0
@@ -178,6 +195,8 @@ _ENCODERS: Final[Mapping[type, tuple[str, Callable[[Any], bytes]]]] = {
     Range: ("range", _range),
     Lookup: ("lookup", _lookup),
     Hash: ("hash", _hash),
+    NumberGenerator: ("numgen", _number_generator),
+    ToNetworkOrder: ("byteorder", _to_network_order),
     FibType: ("fib", _fib),
     Immediate: ("immediate", lambda e: _register(1, e.to) + value(2, e.data)),
     Act: ("immediate", lambda e: number(1, _VERDICT_REGISTER) + verdict(2, e.verdict)),
@@ -186,6 +205,7 @@ _ENCODERS: Final[Mapping[type, tuple[str, Callable[[Any], bytes]]]] = {
     Redir: ("redir", lambda e: _range_of_registers(1, e.port_min, e.port_max)),
     Log: ("log", lambda e: text(2, e.prefix) if e.prefix else b""),
     Counter: ("counter", lambda _: b""),
+    FlowOffload: ("flow_offload", lambda e: text(1, e.flowtable)),
     Unknown: ("", lambda e: e.data),
 }
 
@@ -249,6 +269,18 @@ def _read_hash(held: Mapping[int, bytes]) -> Expression:
     if as_number(held.get(6, b"\0")) or as_number(held.get(7, b"\0")):  # an offset, or a symmetric hash
         raise ValueError(held)
     return Hash(as_number(held[3]), as_number(held[4]), as_number(held[5]), _slot(held[1]), _slot(held[2]))
+
+
+def _read_number_generator(held: Mapping[int, bytes]) -> Expression:
+    if as_number(held.get(4, b"\0")):  # an offset
+        raise ValueError(held)
+    return NumberGenerator(as_number(held[2]), bool((_COUNTING, _RANDOM).index(as_number(held[3]))), _slot(held[1]))
+
+
+def _read_to_network_order(held: Mapping[int, bytes]) -> Expression:
+    if (as_number(held[3]), as_number(held[4]), as_number(held[5])) != (_HTON, _WORD_BYTES, _WORD_BYTES):
+        raise ValueError(held)
+    return ToNetworkOrder(_slot(held[1]), _slot(held[2]))
 
 
 def _read_fib(held: Mapping[int, bytes]) -> Expression:
@@ -315,6 +347,8 @@ _DECODERS: Final[Mapping[str, Callable[[Mapping[int, bytes]], Expression]]] = {
     "range": _read_range,
     "lookup": _read_lookup,
     "hash": _read_hash,
+    "numgen": _read_number_generator,
+    "byteorder": _read_to_network_order,
     "fib": _read_fib,
     "immediate": _read_immediate,
     "masq": _read_masq,
@@ -322,6 +356,7 @@ _DECODERS: Final[Mapping[str, Callable[[Mapping[int, bytes]], Expression]]] = {
     "redir": _read_redir,
     "log": _read_log,
     "counter": lambda _: Counter(),
+    "flow_offload": lambda held: FlowOffload(as_text(held[1])),
 }
 
 

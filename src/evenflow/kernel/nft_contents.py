@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from evenflow.kernel.netlink import Request
-    from evenflow.model.nft import NftChain, NftRule, NftSet, SetElement, Verdict
+    from evenflow.model.nft import NftChain, NftFlowtable, NftRule, NftSet, SetElement, Verdict
 
 #: How often a set is read anew because its elements came in disorder.
 _READ_TRIES: Final = 50
@@ -65,7 +65,7 @@ class TableContents:
             VanishedError: something went meanwhile.
             NetlinkError: the kernel refused.
         """
-        return NftTable(self._read_chains(), self._read_sets())
+        return NftTable(self._read_chains(), self._read_sets(), self._read_flowtables())
 
     def _read_chains(self) -> dict[str, NftChain]:
         listed = filter(objects.is_ours, self._dump(objects.message(objects.GETCHAIN)))
@@ -95,6 +95,10 @@ class TableContents:
             if declared:
                 sets[declared.name] = declared
         return sets
+
+    def _read_flowtables(self) -> dict[str, NftFlowtable]:
+        listed = filter(objects.is_ours, self._dump(objects.message(objects.GETFLOWTABLE)))
+        return {flowtable.name: flowtable for flowtable in map(objects.decode_flowtable, listed)}
 
     def _read_elements(self, name: str, before: _ListedElements | None) -> _ListedElements:
         """The elements of one set.

@@ -36,15 +36,17 @@ from evenflow.kernel.nft_codec import (
     verdict,
 )
 from evenflow.model.dataplane import TABLE_NAME
-from evenflow.model.nft import Hook, KeyType, NftChain, NftRule, NftSet, SetElement
+from evenflow.model.nft import Hook, KeyType, NftChain, NftFlowtable, NftRule, NftSet, SetElement
 from evenflow.model.transaction import (
     AddChain,
     AddElements,
+    AddFlowtable,
     AddRule,
     AddSet,
     AddTable,
     DeleteChain,
     DeleteElements,
+    DeleteFlowtable,
     DeleteSet,
     DeleteTable,
     FlushChain,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 NFNL_SUBSYS_NFTABLES: Final = 10
 NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, DELCHAIN, NEWRULE, GETRULE, DELRULE = range(9)
 NEWSET, GETSET, DELSET, NEWSETELEM, GETSETELEM, DELSETELEM, NEWGEN, GETGEN = range(9, 17)
+NEWFLOWTABLE, GETFLOWTABLE, DELFLOWTABLE = range(22, 25)
 
 _NFPROTO_INET: Final = 1
 _FAMILY_HEADER: Final = struct.pack("!BBH", _NFPROTO_INET, 0, 0)
@@ -66,6 +69,10 @@ FAMILY_HEADER_BYTES: Final = len(_FAMILY_HEADER)
 
 _HOOKS: Final = ("prerouting", "input", "forward", "output", "postrouting")
 _POLICY_ACCEPT: Final = 1
+
+#: NF_NETDEV_INGRESS, where all flowtables are; NFT_FLOWTABLE_HW_OFFLOAD.
+_INGRESS: Final = 0
+_IN_HARDWARE: Final = 1
 
 _SET_ANONYMOUS: Final = 0x1
 _SET_INTERVAL: Final = 0x4
@@ -193,6 +200,14 @@ def _elements(operation: AddElements | DeleteElements) -> Iterator[Request]:
         yield message(kind, head, nested(3, *encoded), flags=flags)
 
 
+def _add_flowtable(wanted: NftFlowtable) -> Request:
+    devices = nested(3, *(text(1, device) for device in sorted(wanted.devices)))
+    hook = nested(3, number(1, _INGRESS), number(2, wanted.priority), devices)
+    flags = number(7, _IN_HARDWARE) if wanted.hardware else b""
+    name = text(1, TABLE_NAME) + text(2, wanted.name)
+    return message(NEWFLOWTABLE, name, hook, flags, flags=NLM_F_CREATE | NLM_F_EXCL)
+
+
 def encode_operation(operation: NftOperation, set_id: int) -> list[Request]:
     """The messages of one operation. `set_id` is a number that no other new set of the transaction has."""
     table = text(1, TABLE_NAME)
@@ -215,6 +230,10 @@ def encode_operation(operation: NftOperation, set_id: int) -> list[Request]:
             return [message(DELSET, table, text(2, name))]
         case AddElements() | DeleteElements():
             return list(_elements(operation))
+        case AddFlowtable(wanted):
+            return [_add_flowtable(wanted)]
+        case DeleteFlowtable(name):
+            return [message(DELFLOWTABLE, table, text(2, name))]
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------
@@ -268,6 +287,15 @@ def decode_set(payload: bytes) -> NftSet | None:
     if not known or key_type.length_bytes != as_number(held[5]):
         return NftSet(name, KeyType.MARK, frozenset({SetElement(b"")}), verdicts=True, intervals=True)
     return NftSet(name, key_type, frozenset(), verdicts, bool(flags & _SET_INTERVAL))
+
+
+def decode_flowtable(payload: bytes) -> NftFlowtable:
+    """A flowtable."""
+    held = by_kind(payload, FAMILY_HEADER_BYTES)
+    hook = by_kind(held[3])
+    devices = frozenset(as_text(name) for _, name in attributes(hook.get(3, b"")))
+    priority = struct.unpack("!i", hook[2])[0]
+    return NftFlowtable(as_text(held[2]), devices, bool(as_number(held.get(7, b"\0")) & _IN_HARDWARE), priority)
 
 
 def decode_elements(payload: bytes, verdicts: dict[bytes, Verdict]) -> Iterator[SetElement]:

@@ -20,11 +20,13 @@ from evenflow.model.dataplane import TABLE_NAME
 from evenflow.model.transaction import (
     AddChain,
     AddElements,
+    AddFlowtable,
     AddRule,
     AddSet,
     AddTable,
     DeleteChain,
     DeleteElements,
+    DeleteFlowtable,
     DeleteSet,
     DeleteTable,
     FlushChain,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from evenflow.model.dataplane import NftTransaction
     from evenflow.model.nft import NftTable
     from evenflow.model.transaction import NftOperation
+
+#: What the kernel says where it lacks flowtables; a device that is missing is ENOENT, too.
+_NO_FLOWTABLES = frozenset({errno.ENOENT, errno.EOPNOTSUPP})
 
 #: How often a whole table is read anew because somebody changed some nft table meanwhile.
 _READ_TRIES = 50
@@ -77,7 +82,13 @@ class Nftables:
         except NetlinkError as problem:
             what = "change the nft table"
             if problem.index is not None:
-                what = describe(owners[problem.index])
+                operation = owners[problem.index]
+                what = describe(operation)
+                if isinstance(operation, AddFlowtable) and problem.number in _NO_FLOWTABLES:
+                    raise NotSupportedError(
+                        f"could not {what}: this kernel has no flowtables, or a device has just gone; load the module "
+                        'nf_flow_table_inet, or leave flowtable = "…" out of [balance]'
+                    ) from problem
             with asking(what):
                 raise
 
@@ -196,3 +207,7 @@ def describe(operation: NftOperation) -> str:
             return f"add {len(elements)} elements to the nft set {name}"
         case DeleteElements(name, elements):
             return f"delete {len(elements)} elements of the nft set {name}"
+        case AddFlowtable(wanted):
+            return f"make a flowtable for {', '.join(sorted(wanted.devices))}"
+        case DeleteFlowtable(name):
+            return f"delete the flowtable {name}"

@@ -60,6 +60,14 @@ class Uplink:
     origin: Origin = NOWHERE
 
 
+class FlowtableUse(enum.Enum):
+    """Whether known connections go by a flowtable of the kernel, and meet no rule any more."""
+
+    OFF = "off"
+    SOFTWARE = "software"
+    HARDWARE = "hardware"
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """How new connections of the LAN are spread.
@@ -72,6 +80,7 @@ class Balance:
         on_down: what happens to the connections of an uplink that is lost.
         failback: how an uplink that is back gets its buckets again.
         failback_s: how long that takes when it is gradual.
+        flowtable: whether known connections go by one.
     """
 
     classifier: Classifier = Classifier.BOTH_ADDRESSES
@@ -81,6 +90,7 @@ class Balance:
     on_down: OnDown = OnDown.FLUSH
     failback: Failback = Failback.AT_ONCE
     failback_s: float = 60.0
+    flowtable: FlowtableUse = FlowtableUse.OFF
     origin: Origin = NOWHERE
 
 

@@ -314,12 +314,27 @@ class RouteRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Flowtable:
+    """Known connections that have a routing mark leave the rules behind, between these interfaces.
+
+    RouterOS's FastTrack is something else: it passes by the marks, and goes by main.
+
+    Attributes:
+        hardware: network cards may do it, where they can.
+    """
+
+    interfaces: tuple[str, ...]
+    hardware: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Router:
     """The whole router. All tuples are in the order of evaluation, or of appearance where order means nothing.
 
     Attributes:
         watches: what is watched by a running daemon; no two have the same name.
         guarded: interfaces that only packets with an address of their own as source may leave by.
+        flowtable: what known connections go by, if anything but the rules.
         forwards: whether it is to forward packets between interfaces (RouterOS always does).
     """
 
@@ -333,5 +348,6 @@ class Router:
     address_lists: tuple[AddressList, ...] = ()
     watches: tuple[Watch, ...] = ()
     guarded: frozenset[str] = frozenset()
+    flowtable: Flowtable | None = None
     forwards: bool = True
     file: str = field(default="", compare=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evenflow.model.nft import Hook, NftRule, NftSet, SetElement
+    from evenflow.model.nft import Hook, NftFlowtable, NftRule, NftSet, SetElement
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,20 @@ class DeleteElements:
     elements: tuple[SetElement, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AddFlowtable:
+    """Make a flowtable."""
+
+    flowtable: NftFlowtable
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFlowtable:
+    """Delete a flowtable; no rule may refer to it any more. Its connections meet all rules again."""
+
+    name: str
+
+
 NftOperation = (
     AddTable
     | DeleteTable
@@ -90,4 +104,6 @@ NftOperation = (
     | DeleteSet
     | AddElements
     | DeleteElements
+    | AddFlowtable
+    | DeleteFlowtable
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import Sets, word
 from evenflow.core.compile.effects import Chains
+from evenflow.core.compile.flowtable import compile_flowtable
 from evenflow.core.compile.guard import compile_guard
 from evenflow.core.compile.mangle import compile_mangle
 from evenflow.core.compile.nat import compile_nat
@@ -69,15 +70,17 @@ def compile_router(router: Router, machine: Machine, seed: int, standing: Standi
     compile_mangle(around, numbers, sets, chains)
     compile_nat(around, numbers, sets, chains)
     compile_guard(router, sets, chains)
+    kept = standing.to_kernel({watch.name for watch in router.watches})
+    flowtables = compile_flowtable(router, machine, kept, chains)
     if _reads_ports(chains) and not _tracks(chains):
         chains.add(_DEFRAGMENTING)
-    table = NftTable(chains.made, sets.made)
+    table = NftTable(chains.made, sets.made, flowtables)
     dataplane = Dataplane(
         table,
         frozenset(routing.routes),
         frozenset(routing.rules),
         wishes(router, routing, machine),
-        standing=standing.to_kernel({watch.name for watch in router.watches}),
+        standing=kept,
     )
     return Compiled(dataplane, routing.findings)
 

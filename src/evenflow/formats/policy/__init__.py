@@ -21,6 +21,7 @@
     on_down = "flush"                      # or "keep": the connections of an uplink that is lost
     failback = "at-once"                   # or "gradual", "idle", "never": how one that is back gets its share
     failback_over = "60s"                  # how long a gradual return takes
+    flowtable = "off"                      # or "software", "hardware": known connections pass by the rules
 
     [health]                               # when an uplink counts as lost, and as back
     profile = "default"                    # or "fast": where the others start from

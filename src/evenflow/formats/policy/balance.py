@@ -10,7 +10,7 @@ from evenflow.formats.policy.durations import Limits, read_duration
 from evenflow.formats.policy.weights import weights_by_bandwidth
 from evenflow.model.health import Failback, OnDown
 from evenflow.model.matcher import Classifier
-from evenflow.model.policy import Balance, LastResort
+from evenflow.model.policy import Balance, FlowtableUse, LastResort
 
 if TYPE_CHECKING:
     import enum
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Word = TypeVar("Word", bound=enum.Enum)
 
-_KEYS = ("classifier", "weights", "buckets", "last_resort", "on_down", "failback", "failback_over")
+_KEYS = ("classifier", "weights", "buckets", "last_resort", "on_down", "failback", "failback_over", "flowtable")
 
 #: Each bucket is an element of a map in the kernel, and all those of a dead uplink are replaced in one transaction
 #: (some 3 µs each): with this many the longest transaction still takes well under the second that a death may take.
@@ -45,6 +45,7 @@ def read_balance(top: Table, uplinks: Sequence[UplinkEntry]) -> Balance | None:
     on_down = _word(table, "on_down", OnDown, usual.on_down)
     failback = _word(table, "failback", Failback, usual.failback)
     failback_s = _failback_s(table, failback, usual.failback_s)
+    flowtable = _word(table, "flowtable", FlowtableUse, usual.flowtable)
     weights = _weights(table, uplinks)
     buckets = _buckets(table, weights)
     if weights is None or not weights:
@@ -57,6 +58,7 @@ def read_balance(top: Table, uplinks: Sequence[UplinkEntry]) -> Balance | None:
         on_down,
         failback,
         failback_s,
+        flowtable,
         table.document.origin(table.path, "balance"),
     )
 

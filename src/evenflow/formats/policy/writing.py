@@ -83,6 +83,8 @@ def _balance(policy: Policy) -> str:
         lines.append(f"failback = {_string(balance.failback.value)}")
     if balance.failback is Failback.GRADUAL and balance.failback_s != Balance().failback_s:
         lines.append(f"failback_over = {_string(_seconds(balance.failback_s))}")
+    if balance.flowtable is not Balance().flowtable:
+        lines.append(f"flowtable = {_string(balance.flowtable.value)}")
     return "\n".join(lines)
 
 

@@ -1,23 +1,9 @@
-"""Objects of nf_tables, one class per object and expression of the kernel that we use.
-
-A rule is a program for nf_tables' virtual machine, as the kernel holds it: load a value into a register, mask
-it, compare it. Keeping it at this level makes what we ask for and what the kernel lists back the same value,
-so that comparing them needs no parser of rule text and trusts no version of a user-space tool.
-
-Registers are numbered as slots of 4 bytes, 0 to 15; a value of n bytes takes the slots from its register on.
-Source of names and meanings: Linux, include/uapi/linux/netfilter/nf_tables.h and net/netfilter/nft_*.c.
-"""
+"""Verdicts, and the expressions that rules are made of."""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-# --- verdicts and expressions ----------------------------------------------------------------------------------
+from dataclasses import dataclass
 
 
 class VerdictCode(enum.Enum):
@@ -188,6 +174,26 @@ class Hash:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberGenerator:
+    """`to` = a number below `modulus`, host order: the rule's counter of the packets that get here, or `random`.
+
+    The first packet that a rule counts gets 0 (Linux, nft_ng_inc_init()). What was counted is not part of the value.
+    """
+
+    modulus: int
+    random: bool = False
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToNetworkOrder:
+    """`to = htonl(source)`, 4 bytes: what is to be compared with `<` has to be in network order."""
+
+    source: int = 0
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FibType:
     """Load the address type of the packet's source or destination (RTN_*, 4 bytes, host order).
 
@@ -256,6 +262,13 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowOffload:
+    """Hands the packet's connection to a flowtable: its next packets, both ways, go by that and meet no rule."""
+
+    flowtable: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """An expression that we never write: somebody else changed our table. Compares equal to nothing we ask for."""
 
@@ -274,6 +287,8 @@ Expression = (
     | Range
     | Lookup
     | Hash
+    | NumberGenerator
+    | ToNetworkOrder
     | FibType
     | Immediate
     | Act
@@ -282,94 +297,6 @@ Expression = (
     | Redir
     | Log
     | Counter
+    | FlowOffload
     | Unknown
 )
-
-# --- objects ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class NftRule:
-    """One rule. The comment is kept by the kernel in the rule's user data, where nft shows it."""
-
-    expressions: tuple[Expression, ...]
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """Where packets enter a base chain: type "filter", "route" or "nat"; hook name; priority."""
-
-    chain_type: str
-    hook: str
-    priority: int
-
-
-@dataclass(frozen=True, slots=True)
-class NftChain:
-    """A chain; without a hook it is only reached by jump or goto. The policy is always accept."""
-
-    name: str
-    rules: tuple[NftRule, ...] = ()
-    hook: Hook | None = None
-
-
-class KeyType(enum.Enum):
-    """Types of keys, with the number that nft gives them (for its listing; the kernel does not care)."""
-
-    MARK = 19
-    IFNAME = 41
-    IPV4_ADDR = 7
-    IPV6_ADDR = 8
-    INET_SERVICE = 13
-    INET_PROTO = 12
-    ETHER_ADDR = 9
-
-    @property
-    def length_bytes(self) -> int:
-        """Length of a key."""
-        return _KEY_LENGTH[self]
-
-
-_KEY_LENGTH = {
-    KeyType.MARK: 4,
-    KeyType.IFNAME: 16,
-    KeyType.IPV4_ADDR: 4,
-    KeyType.IPV6_ADDR: 16,
-    KeyType.INET_SERVICE: 2,
-    KeyType.INET_PROTO: 1,
-    KeyType.ETHER_ADDR: 6,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SetElement:
-    """One element of a set or verdict map.
-
-    In a set with intervals every interval is two elements, its first key and, with `interval_end`, the first
-    key behind it (left out where the interval reaches the end of the key space). That is how the kernel holds it.
-    """
-
-    key: bytes
-    verdict: Verdict | None = None
-    interval_end: bool = False
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NftSet:
-    """A named set, or with `verdicts` a verdict map. Its name, type and flags never change; its elements may."""
-
-    name: str
-    key_type: KeyType
-    elements: frozenset[SetElement] = frozenset()
-    verdicts: bool = False
-    intervals: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NftTable:
-    """Our table: chains and sets by name."""
-
-    chains: Mapping[str, NftChain] = field(default_factory=dict)
-    sets: Mapping[str, NftSet] = field(default_factory=dict)
