@@ -51,10 +51,12 @@ from evenflow.model.nft import (
     NftRule,
     NftSet,
     NftTable,
+    NumberGenerator,
     Payload,
     PayloadBase,
     Range,
     SetElement,
+    ToNetworkOrder,
     Unknown,
     goto,
     jump,
@@ -79,6 +81,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 PREROUTING = Hook("filter", "prerouting", -150)
+
+#: 33 packets of 100, by chance.
+A_THIRD = (NumberGenerator(100, random=True), ToNetworkOrder(), Cmp(CmpOp.LT, b"\0\0\0\x21"))
 
 
 def mark(number: int) -> bytes:
@@ -126,6 +131,8 @@ def test_the_program_nft_shows_what_we_write(linux: LinuxWorld) -> None:
         AddRule("entry", NftRule((Meta(MetaKey.IIFNAME), Lookup("lans"), Counter(), Act(jump("new"))), "from a LAN")),
         AddRule("entry", NftRule((Meta(MetaKey.MARK), Lookup("owners", verdict=True)))),
         AddRule("new", NftRule((Meta(MetaKey.IIFNAME), Cmp(CmpOp.EQ, b"ppp"), Log("seen: "), Act(RETURN)))),
+        AddRule("new", NftRule((NumberGenerator(3), Cmp(CmpOp.EQ, mark(2)), Act(DROP)))),
+        AddRule("new", NftRule((*A_THIRD, Act(RETURN)))),
     )
     listing = " ".join(linux.nft("list", "table", "inet", "evenflow").split())
     for wanted in (
@@ -139,7 +146,8 @@ def test_the_program_nft_shows_what_we_write(linux: LinuxWorld) -> None:
         'set sysctls_before { type mark elements = { 0x00000000 comment "net/ipv4/ip_forward=0" } }',
         "chain entry { type filter hook prerouting priority mangle; policy accept; iifname @lans counter",
         'bytes 0 jump new comment "from a LAN" meta mark vmap @owners }',
-        'chain new { iifname "ppp*" log prefix "seen: " return }',
+        'chain new { iifname "ppp*" log prefix "seen: " return numgen inc mod 3 2 drop',
+        "numgen inc mod 3 2 drop numgen random mod 100 < 33 return }",
     ):
         assert wanted in listing
 
@@ -152,6 +160,8 @@ def test_what_the_program_nft_lists_it_also_takes(linux: LinuxWorld) -> None:
         AddSet(NftSet("nets", KeyType.IPV4_ADDR, intervals=True)),
         AddElements("nets", intervals(b"\x0a\0\0\0", b"\x0b\0\0\0")),
         AddRule("entry", NftRule((Meta(MetaKey.NFPROTO), Cmp(CmpOp.EQ, b"\x02"), Counter(), Act(ACCEPT)), "all of it")),
+        AddRule("entry", NftRule((NumberGenerator(3), Cmp(CmpOp.EQ, mark(2)), Act(DROP)))),
+        AddRule("entry", NftRule((*A_THIRD, Act(RETURN)))),
     )
     before = the_table(linux)
     listing = linux.nft("list", "table", "inet", "evenflow")
@@ -213,7 +223,7 @@ def test_what_others_do_in_our_table_shows(linux: LinuxWorld) -> None:
     do(linux, AddTable(), AddChain("entry", PREROUTING), AddSet(NftSet("marks", KeyType.MARK)))
     before = the_table(linux)
     linux.nft("add rule inet evenflow entry ip saddr { 192.0.2.1, 192.0.2.7 } limit rate 1/second accept")
-    linux.nft("add rule inet evenflow entry meta mark set numgen random mod 4")
+    linux.nft("add rule inet evenflow entry meta mark set numgen random mod 4 offset 7")
     linux.nft("add map inet evenflow data { type mark : ipv4_addr; }")
     linux.nft("add set inet evenflow timed { type mark; flags timeout; }")
     linux.nft("add set inet evenflow pairs { type mark . ipv4_addr; }")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evenflow.core import addresses, fold, lookup, mangle, matching, own_address, pcc, trace
+from evenflow.core import addresses, draws, fold, lookup, mangle, matching, own_address, pcc, trace
 from evenflow.core import compile as compiling
 from evenflow.core.compile import conditions, effects, nat, runs
 from evenflow.core.compile import mangle as compiled_mangle
@@ -13,9 +13,9 @@ from evenflow.core.compile.conditions import Conditions
 from evenflow.core.matching import SOME_MARK
 from evenflow.model import flow
 from evenflow.model.flow import BOTH_FAMILIES, ConnectionState, Family
-from evenflow.model.matcher import AddressType, Direction, MarkKind, PccMatch
+from evenflow.model.matcher import AddressType, Direction, MarkKind, NthMatch, PccMatch
 from evenflow.model.nft import goto
-from evenflow.model.router import MarkAction, SpreadAction
+from evenflow.model.router import MangleRule, MarkAction, PassthroughAction, SpreadAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,9 @@ def _not_masqueraded(way: Any) -> Any:
     return way
 
 
+_ONE_RULE = MangleRule("prerouting", (), PassthroughAction())
+
+
 COMPILER = (
     Fault("a remainder is one off", Conditions, "_pcc", lambda old: lambda self, m: old(self, _off_by_one(m)), 1),
     Fault("a negation is lost", conditions, "_equal", lambda old: lambda **_: old(negated=False), 0),
@@ -136,7 +139,7 @@ COMPILER = (
         "a NAT rule is made for one family only",
         nat,
         "_nat_rules",
-        lambda old: lambda rule, made: old(_of_first_family(rule), made),
+        lambda old: lambda rule, *more: old(_of_first_family(rule), *more),
         0,
     ),
     Fault("a port that is forwarded to is forgotten", nat, "_ports", lambda old: lambda _: old(None), 16),
@@ -271,7 +274,7 @@ INTERPRETER = (
         "passthrough=no is ignored",
         mangle._Runner,
         "_act",
-        lambda old: lambda self, rule, sight, depth: old(self, _passing_through(rule), sight, depth),
+        lambda old: lambda self, rule, *more: old(self, _passing_through(rule), *more),
         1,
     ),
     Fault(
@@ -367,4 +370,26 @@ INTERPRETER = (
         1,
     ),
     Fault("redirect gives the first address whatever its scope", own_address, "NARROW_SCOPES", lambda _: (), 68),
+)
+
+#: These are shown by rounds of `chance.drawn_by_counters`.
+COUNTERS = (
+    Fault("the kernel counts one too far", conditions, "NumberGenerator", lambda old: lambda every: old(every + 1), 0),
+    Fault("rules that differ in one mark share a counter", runs, "has_chance", lambda _: lambda _: False, 30),
+    Fault(
+        "each rule of the kernel's counts for itself",
+        compiled_mangle._FamilyCompiler,
+        "_counts_together",
+        lambda _: lambda *_: False,
+        0,
+    ),
+    Fault(
+        "the kernel counts before it asks the rest",
+        conditions,
+        "_cost",
+        lambda old: lambda matcher: -1 if isinstance(matcher, NthMatch) else old(matcher),
+        0,
+    ),
+    Fault("rules share a counter", draws.Drawing, "draw", lambda old: lambda self, _, m: old(self, _ONE_RULE, m), 0),
+    Fault("each packet is the first", draws.Draws, "after", lambda _: lambda self, _: self, 0),
 )

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from differential.bench import FAR_MAC, Bench, Seen
 from differential.frames import Turn
+from evenflow.core.draws import Draws, counting, ends_by_chance
 from evenflow.core.following import is_kept, next_packet, reply_to
 from evenflow.core.numbering import Numbers, number_router
 from evenflow.core.trace import Tracer
 from evenflow.model.dataplane import PACKET_MARK_SHIFT
 from evenflow.model.flow import ICMP, ICMPV6, TCP, UDP, ConnectionState, Family, Packet
-from evenflow.model.matcher import MarkKind
+from evenflow.model.matcher import MarkKind, RandomMatch
 from evenflow.model.trace import Disposition, Trace
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Connection:
         """The same after a later packet; `lost`: with one that is dropped the connection may be gone, too."""
         trace = replace(self.trace, connection_mark=later.connection_mark)
         gone = lost and later.disposition is Disposition.DROPPED
-        return replace(self, trace=trace, followed=later.ways == 1 and not gone)
+        return replace(self, trace=trace, followed=is_certain(later) and not gone)
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,27 @@ def wait_for(bench: Bench, number: int) -> dict[int, Seen]:
         assert time.monotonic() < deadline, f"packet {number} was not seen within {DEADLINE_S} s"
 
 
+def is_certain(trace: Trace) -> bool:
+    """Whether the kernel has no choice and no chance: only then it is known how the connection goes on."""
+    return trace.ways == 1 and not any(isinstance(one.matcher, RandomMatch) for one in trace.drawn)
+
+
 def _is_redirected(trace: Trace) -> bool:
     return (trace.dnat or trace.dnat_port) is not None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of a packet: its way, and all ends that it can have where the kernel has a choice or chance."""
+
+    packet: Packet
+    traces: tuple[Trace, ...]
+    ends: tuple[Said, ...]
+
+    @property
+    def trace(self) -> Trace:
+        """The first of them."""
+        return self.traces[0]
 
 
 class Play:
@@ -130,23 +151,31 @@ class Play:
         self.bench = bench
         self.tracer = Tracer(router, machine, seed, sysctls)
         self.numbers = number_router(router)
-        self.said: dict[int, tuple[Packet, tuple[Said, ...]]] = {}
+        self.said: dict[int, Answer] = {}
         self.compared: Counter[Compared] = Counter()
+        self._sentinels = 0
+        self._draws = Draws()
+        self._counts = any(counting(rule) for rule in router.mangle)
         self._answers: set[tuple[object, ...]] = set()
 
     def send(
         self, packet: Packet, connection: int | None = None, turn: Turn = Turn.OPENING, *, fragmented: bool = False
     ) -> Connection:
         number = self.bench.send(packet, connection, turn, fragmented=fragmented)
+        if self._counts and packet.in_interface is not None:
+            wait_for(self.bench, number)  # what is counted first must have come first
         return Connection(packet, self.note(packet, number, turn.name.lower()), number)
 
     def note(self, packet: Packet, number: int, turn: str) -> Trace:
-        """Say what becomes of a packet."""
-        trace = self.tracer.trace(packet)
-        traces = [self.tracer.trace(packet, choice) for choice in CHOICES] if trace.ways > 1 else [trace]
+        """Say what becomes of a packet, the counters being where they are by now."""
+        parts = list(ends_by_chance(partial(self.tracer.trace, packet, 0), self._draws))
+        trace = parts[0].end
+        choices = CHOICES if any(part.end.ways > 1 for part in parts) else range(1)
+        traces = [self.tracer.trace(packet, choice, part.draws) for part in parts for choice in choices]
+        self._draws = self._draws.after(trace.drawn)
         ends = tuple(dict.fromkeys(Said(expected(packet, t, self.numbers), t.disposition) for t in traces))
         assert number not in self.said
-        self.said[number] = (packet, ends)
+        self.said[number] = Answer(packet, tuple(traces), ends)
         self.compared[Compared(turn, packet.family, trace.disposition, trace.snat is not None)] += 1
         return trace
 
@@ -154,9 +183,13 @@ class Play:
         """A connection's first packet and, where it is kept, the same once more."""
         first = self.send(packet, fragmented=fragmented)
         trace = first.trace
+        if not is_certain(trace):
+            first.followed = False
+            for each in filter(is_kept, self.said[first.number].traces):
+                self._is_told_apart(reply_to(packet, each))
+            return first
         first.followed = (
             is_kept(trace)
-            and trace.ways == 1
             and packet.state is not ConnectionState.INVALID
             and self._is_told_apart(reply_to(packet, trace))
         )
@@ -205,7 +238,7 @@ class Play:
         if answer.in_interface is not None:
             answer = replace(answer, in_interface=self._way_back(connection), source_mac=FAR_MAC)
         replied = self.send(answer, connection.number, Turn.ANSWERING).trace
-        return replace(connection.after(replied), followed=is_kept(replied) and replied.ways == 1)
+        return replace(connection.after(replied), followed=is_kept(replied) and is_certain(replied))
 
     def follow(self, connection: Connection) -> None:
         """A connection goes on, now that it is answered."""
@@ -225,20 +258,28 @@ class Play:
             return out
         return others[connection.number // ASTRAY % len(others)]
 
+    def met_chance(self) -> int:
+        """How many packets met a condition that is left to a counter or to chance."""
+        return sum(bool(said.trace.drawn) for said in self.said.values())
+
     def mismatches(self) -> list[str]:
         """What the kernel did otherwise than said."""
-        first = next(iter(self.bench.plan.interfaces))
-        seen = wait_for(self.bench, self.bench.send(replace(SENTINEL, in_interface=first)))
+        seen = wait_for(self.bench, self._sentinel())
         found = []
-        for number, (packet, ends) in self.said.items():
-            if not any(end.agrees(seen.get(number)) for end in ends):
-                steps = "\n    ".join(
-                    f"{s.stage}: {s.what} {s.matched} {s.detail}" for s in self.tracer.trace(packet).steps
-                )
-                wanted = " or ".join(f"{end.disposition.value} {end.seen}" for end in ends)
-                found.append(f"{packet}\n  said {wanted}\n  seen {seen.get(number)}\n    {steps}")
+        for number, said in self.said.items():
+            if not any(end.agrees(seen.get(number)) for end in said.ends):
+                steps = "\n    ".join(f"{s.stage}: {s.what} {s.matched} {s.detail}" for s in said.trace.steps)
+                wanted = " or ".join(f"{end.disposition.value} {end.seen}" for end in said.ends)
+                found.append(f"{said.packet}\n  said {wanted}\n  seen {seen.get(number)}\n    {steps}")
         return found
 
+    def _sentinel(self) -> int:
+        """Send a packet that comes in last, of a connection of its own: it is counted as all others are."""
+        self._sentinels += 1
+        last = replace(SENTINEL, in_interface=next(iter(self.bench.plan.interfaces)), source_port=self._sentinels)
+        self._draws = self._draws.after(self.tracer.trace(last, 0, self._draws).drawn)
+        return self.bench.send(last)
 
-#: Comes in last by the first interface, and is seen on arrival whatever the rules say.
+
+#: Comes in by the first interface, and is seen on arrival whatever the rules say.
 SENTINEL = Packet(ip_address("10.1.3.250"), ip_address("198.51.100.250"), UDP, 9, 9, source_mac=FAR_MAC)

@@ -11,9 +11,10 @@ from differential.play import Play
 from differential.policies import draw_policy, draw_standing
 from differential.routers import Draw
 from differential.scripts import draw_losses, draw_script, read_script
+from evenflow.core.draws import has_chance
 from evenflow.core.failover import AS_USUAL, Standing, stand
 from evenflow.core.lower import lower
-from evenflow.kernel.reconcile import carry_out, look_ahead
+from evenflow.kernel.reconcile import carry_out, look_ahead, look_at_down
 from evenflow.model.flow import UDP
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ class Round:
 
 @dataclass(frozen=True)
 class Played:
-    """What was compared, and what the kernel did otherwise than said, in words."""
+    """What was compared, how many packets met counters or chance, and what the kernel did otherwise than said."""
 
     compared: Counter[Compared]
+    drawn: int
     mismatches: list[str]
 
 
@@ -75,6 +77,8 @@ def play(bench: Bench, drawn_round: Round) -> Played:
     """Apply the router, send packets, what comes back for them, and what follows that; compare."""
     router, standing, seed = drawn_round.router, drawn_round.standing, drawn_round.seed
     with bench.inside() as kernel:
+        if any(map(has_chance, router.mangle)):
+            carry_out(kernel, look_at_down(kernel))  # a chain that stays as it is goes on counting
         machine = kernel.read_machine()
         carry_out(kernel, look_ahead(kernel, router, machine, seed, standing))
         names = [f"net/ipv4/conf/{link.name}/rp_filter" for link in machine.links]
@@ -90,7 +94,7 @@ def play(bench: Bench, drawn_round: Round) -> Played:
     found = found or game.mismatches()
     for connection in answered:
         game.follow(connection)
-    return Played(game.compared, found or game.mismatches())
+    return Played(game.compared, game.met_chance(), found or game.mismatches())
 
 
 def compare(benches: Sequence[Bench], numbers: Iterable[int]) -> Counter[Compared]:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from differential.bench import FIVE
+from differential.chance import drawn_by_chance, drawn_by_counters
 from differential.routers import Draw
 from differential.worlds import MACHINE
+from evenflow.core.draws import counting
 from evenflow.core.script_form import handled, script_form, with_handles
 from evenflow.core.trace import Tracer
 from evenflow.formats import routeros
@@ -20,7 +23,7 @@ from evenflow.formats.routeros.version import Version
 from evenflow.formats.routeros.writing import has_key, has_menu, render
 from evenflow.formats.routeros.writing.conversion import comparable
 from evenflow.model.finding import Severity
-from evenflow.model.router import CheckGateway, LearnedGateway, Router, RuleStage
+from evenflow.model.router import CheckGateway, LearnedGateway, Router, RuleStage, SpreadAction
 
 if TYPE_CHECKING:
     from evenflow.model.matcher import Matcher
@@ -33,13 +36,15 @@ COMMENTS = ["", "Провайдер №1", 'said "yes" & $no', "one\ntwo\\three"
 def drawn(number: int) -> Router:
     """A router of the bench with comments and checks; one condition on each property of a rule, as a script has it."""
     draw = Draw(Random(number))
-    router = draw.router()
+    left_to_chance = {1: drawn_by_counters, 2: drawn_by_chance}.get(number % 4)
+    router = left_to_chance(number, FIVE).router if left_to_chance is not None else draw.router()
     checks = [None, *CheckGateway]
     return replace(
         router,
         mangle=tuple(
             replace(rule, matchers=one_of_each(rule.matchers), comment=draw.random.choice(COMMENTS))
             for rule in router.mangle
+            if not (counting(rule) and isinstance(rule.action, SpreadAction))  # no script can say it
         ),
         nat=tuple(replace(rule, matchers=one_of_each(rule.matchers)) for rule in router.nat),
         routes=tuple(

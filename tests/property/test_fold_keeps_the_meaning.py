@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from differential.bench import FIVE
+from differential.chance import drawn_by_counters
 from differential.routers import Draw
 from differential.worlds import MACHINE
+from evenflow.core.draws import Draws
 from evenflow.core.fold import fold, unfold
 from evenflow.core.trace import Tracer
 from evenflow.model.matcher import Classifier, MarkKind, PccMatch
@@ -40,6 +43,18 @@ def test_folding_changes_nothing_for_any_packet(number: int, seed: int) -> None:
     for connection in range(12):
         packet = draw.packet(connection)
         assert len({outcome(tracer.trace(packet)) for tracer in tracers}) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_folding_changes_nothing_that_is_counted(number: int) -> None:
+    drawn = drawn_by_counters(number, FIVE)
+    tracers = [Tracer(each, MACHINE, drawn.seed) for each in (drawn.router, fold(drawn.router), unfold(drawn.router))]
+    draws = [Draws()] * len(tracers)
+    for packet in drawn.packets:
+        traces = [tracer.trace(packet, draws=each) for tracer, each in zip(tracers, draws, strict=True)]
+        assert len({outcome(trace) for trace in traces}) == 1
+        draws = [each.after(trace.drawn) for each, trace in zip(draws, traces, strict=True)]
 
 
 def stream(denominator: int, remainder: int, mark: str = "m") -> MangleRule:

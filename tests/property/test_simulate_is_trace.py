@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from differential.bench import FIVE
+from differential.chance import drawn_by_chance, drawn_by_counters
 from differential.policies import draw_policy
 from differential.routers import Draw
 from differential.worlds import MACHINE
 from evenflow.core.arrivals import Arrivals
 from evenflow.core.columns import engine
+from evenflow.core.draws import Draws, ends_by_chance
 from evenflow.core.following import uplink_of
 from evenflow.core.lower import lower
 from evenflow.core.simulate import Simulated, Simulation
@@ -62,12 +66,13 @@ def agrees(router: Router, draw: Draw, seed: int) -> None:
     simulation = Simulation(Simulated(router, MACHINE, seed), engine("numpy"))
     known = uplinks(router)
     tracer, arrivals = Tracer(router, MACHINE, seed), Arrivals(router, MACHINE, known)
-    flows, amounts = Counter[str](), Counter[str]()
+    flows, amounts, draws = Counter[str](), Counter[str](), Draws()
     for packets in flows_of(draw).values():
         for number, packet in enumerate(packets, start=1):
             came = replace(packet, in_interface=arrivals.interface(packet.source, packet.destination))
-            first = tracer.trace(came)
-            ways = [uplink_of(tracer.trace(came, choice), known) for choice in range(first.ways)]
+            first = tracer.trace(came, 0, draws)
+            ways = [uplink_of(tracer.trace(came, choice, draws), known) for choice in range(first.ways)]
+            draws = draws.after(first.drawn)
             rest = f"{first.disposition.value} {first.out_interface if first.ways == 1 else None}"
             for way in ways:
                 end = rest if way is None else way
@@ -110,3 +115,26 @@ def test_a_script_router_is_simulated_as_it_is_traced(number: int, seed: int) ->
 def test_a_policy_is_simulated_as_it_is_traced(number: int, seed: int) -> None:
     draw = Draw(Random(number))
     agrees(lower(draw_policy(draw)), draw, seed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 32), st.integers(0, (1 << 32) - 1))
+def test_counters_move_on_from_flow_to_flow(number: int, seed: int) -> None:
+    agrees(drawn_by_counters(number, FIVE).router, Draw(Random(number)), seed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 32), st.integers(0, (1 << 32) - 1))
+def test_what_is_left_to_chance_ends_as_it_may(number: int, seed: int) -> None:
+    router = drawn_by_chance(number, FIVE).router
+    simulation = Simulation(Simulated(router, MACHINE, seed), engine("numpy"))
+    tracer, arrivals = Tracer(router, MACHINE, seed), Arrivals(router, MACHINE, uplinks(router))
+    for packets in flows_of(Draw(Random(number))).values():
+        found = simulation.add(block_of(packets)) if packets else ()
+        for packet, outcome in zip(packets, found, strict=True):
+            came = replace(packet, in_interface=arrivals.interface(packet.source, packet.destination))
+            ends = [part.end for part in ends_by_chance(partial(tracer.trace, came, 0), Draws())]
+            of_this = simulation.outcome(int(outcome))
+            assert (of_this.disposition, of_this.interface) in {
+                (end.disposition, end.out_interface if end.ways == 1 else None) for end in ends
+            }

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from differential.bench import FIVE
+from differential.chance import drawn_by_chance, drawn_by_counters
 from differential.routers import Draw
 from differential.worlds import MACHINE
 from evenflow.core.pcc import classify, moduli
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 def traced(number: int, seed: int) -> list[tuple[Router, Packet, Trace]]:
     draw = Draw(Random(number))
-    router = draw.router()
+    left_to_chance = {1: drawn_by_counters, 2: drawn_by_chance}.get(number % 4)
+    router = left_to_chance(number, FIVE).router if left_to_chance is not None else draw.router()
     tracer = Tracer(router, MACHINE, seed)
     packets = [draw.packet(connection) for connection in range(12)]
     return [(router, packet, tracer.trace(packet)) for packet in packets]

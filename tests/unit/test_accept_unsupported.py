@@ -23,7 +23,7 @@ add address=192.0.2.2/24 interface=ether1
 /ip firewall mangle
 add action=mark-connection chain=prerouting hotspot=auth in-interface=lan new-connection-mark=guest
 add action=mark-routing chain=prerouting connection-mark=guest new-routing-mark=isp1
-add action=mark-routing chain=prerouting in-interface=lan new-routing-mark=isp1 nth=2,1
+add action=mark-routing chain=prerouting in-interface=lan new-routing-mark=isp1 limit=10,5:packet
 /ip firewall nat add action=netmap chain=dstnat dst-address=192.0.2.0/24 to-addresses=10.0.0.0/24
 /ip route
 add gateway=192.0.2.1

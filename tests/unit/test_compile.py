@@ -24,14 +24,26 @@ from evenflow.model.matcher import (
     InInterface,
     MarkKind,
     MarkMatch,
+    NthMatch,
     PccMatch,
     PortMatch,
+    RandomMatch,
 )
-from evenflow.model.nft import Ct, Log, Lookup, goto
-from evenflow.model.router import JumpAction, MangleRule, MarkAction, PassthroughAction, Router, SpreadAction
+from evenflow.model.nft import Cmp, CmpOp, Ct, Log, Lookup, NumberGenerator, goto
+from evenflow.model.router import (
+    JumpAction,
+    MangleRule,
+    MarkAction,
+    PassthroughAction,
+    ReturnAction,
+    Router,
+    SpreadAction,
+)
 
 if TYPE_CHECKING:
+    from evenflow.model.matcher import Matcher
     from evenflow.model.nft import NftRule, NftTable
+    from evenflow.model.router import MangleAction
 
 
 def compiled(*rules: MangleRule) -> NftTable:
@@ -212,3 +224,65 @@ def test_the_seed_is_found_again_in_the_rules() -> None:
     plain = compile_router(Router((mark("a", InInterface("lan0")),)), MACHINE, seed=4711).dataplane
     assert plain is not None
     assert seed_of(plain) is None
+
+
+def counters(table: NftTable) -> list[tuple[str, NumberGenerator]]:
+    """The chains with number generators, and these."""
+    found = [(name, rule) for name, chain in table.chains.items() for rule in chain.rules]
+    return [(name, e) for name, rule in found for e in rule.expressions if isinstance(e, NumberGenerator)]
+
+
+def counted(action: MangleAction, *matchers: Matcher, chain: str = "forward") -> MangleRule:
+    return MangleRule(chain, matchers, action, (Family.IPV4,))
+
+
+def test_the_counter_is_asked_last() -> None:
+    mark = MarkAction(MarkKind.PACKET, "p")
+    rule = counted(mark, NthMatch(3, 2), RandomMatch(40), PccMatch(Classifier.SRC_ADDRESS, 2, 0), InInterface("lan0"))
+    (made,) = compiled(rule).chains["forward/ip"].rules
+    names = [type(e).__name__ for e in made.expressions]
+    assert names[:-3] == [
+        "Meta", "Cmp", "Payload", "Hash", "Cmp", "NumberGenerator", "ToNetworkOrder", "Cmp", "NumberGenerator", "Cmp",
+    ]  # fmt: skip
+    assert Cmp(CmpOp.LT, b"\0\0\0\x28") in made.expressions
+    assert made.expressions[-4] == Cmp(CmpOp.EQ, (1).to_bytes(4, sys.byteorder))
+
+
+def test_one_of_one_needs_no_counter() -> None:
+    assert counters(compiled(counted(MarkAction(MarkKind.PACKET, "p"), NthMatch(1, 1)))) == []
+
+
+@pytest.mark.parametrize("action", [MarkAction(MarkKind.PACKET, "p"), JumpAction("other"), ReturnAction()])
+def test_alternatives_have_one_counter(action: MangleAction) -> None:
+    either = PortMatch(Direction.EITHER, ((80, 80),))
+    after = counted(MarkAction(MarkKind.PACKET, "q"), InInterface("lan0"))
+    table = compiled(counted(action, NthMatch(2, 1), either), after)
+    assert counters(table) == [("forward/ip/0/counted", NumberGenerator(2))]
+
+
+def test_rules_that_count_are_no_run() -> None:
+    rules = [
+        counted(MarkAction(MarkKind.ROUTING, "t"), InInterface(name), NthMatch(2, 1), chain="prerouting")
+        for name in ("lan0", "lan1")
+    ]
+    assert run_at(rules, 0) is None
+    assert len(counters(compiled(*rules))) == 2
+
+
+def test_what_a_spread_has_counted_says_nothing_of_the_next_rule() -> None:
+    """Each counts for itself, so the streams' verdicts can't hold the rest of the chain."""
+    spread = counted(
+        SpreadAction(Classifier.SRC_ADDRESS, ("a", "b")), NthMatch(2, 1), InInterface("lan0"), chain="prerouting"
+    )
+    route = counted(MarkAction(MarkKind.ROUTING, "t"), NthMatch(2, 1), InInterface("lan0"), chain="prerouting")
+    table = compiled(spread, route)
+    assert {one.verdict for one in table.sets["spread/prerouting/ip/0"].elements} == {
+        goto("set/connection/a"), goto("set/connection/b"),
+    }  # fmt: skip
+
+
+def test_a_known_connection_has_no_short_way_past_a_counter() -> None:
+    label = MarkMatch(MarkKind.CONNECTION, "a")
+    counts = counted(MarkAction(MarkKind.ROUTING, "t"), label, NthMatch(2, 1), InInterface("lan0"), chain="prerouting")
+    assert not any(name.startswith("known/") for name in compiled(counts).sets)
+    assert any(name.startswith("known/") for name in compiled(replace(counts, matchers=counts.matchers[::2])).sets)

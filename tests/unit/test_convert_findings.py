@@ -315,18 +315,18 @@ def test_what_a_rule_does_beside_routing_is_kept() -> None:
 
 
 def test_a_rule_of_a_chain_that_is_written_out_is_not_kept() -> None:
-    nat = "add action=jump chain=dstnat jump-target=in\nadd action=dst-nat chain=in nth=2,1 to-addresses=10.0.0.2\n"
+    nat = "add action=jump chain=dstnat jump-target=in\nadd action=dst-nat chain=in dscp=46 to-addresses=10.0.0.2\n"
     made = rewritten(f"{PCC}/ip firewall nat\n{nat}")
     assert has_errors(made.findings)
     assert lines_of(made, "unsupported-matcher") == [PCC.count("\n") + 3]
 
 
 def test_what_only_routeros_understands_is_kept_in_its_place() -> None:
-    odd = "add action=accept chain=prerouting nth=2,1\n"
+    odd = "add action=accept chain=prerouting limit=10,5:packet\n"
     text = PCC.replace("add chain=prerouting action=mark-routing", f"{odd}add chain=prerouting action=mark-routing", 1)
     made = rewritten(f"{text}/ip firewall nat\nadd action=netmap chain=srcnat to-addresses=192.0.2.0/24\n")
     lines = str(made.text).splitlines()
-    place = lines.index("add action=accept chain=prerouting nth=2,1 comment=evenflow")
+    place = lines.index("add action=accept chain=prerouting limit=10,5:packet comment=evenflow")
     assert "src-address:2/1" in lines[place - 1]
     assert "mark-routing" in lines[place + 1]
     assert lines[-1] == "add action=netmap chain=srcnat to-addresses=192.0.2.0/24 comment=evenflow"
@@ -371,3 +371,27 @@ def test_a_name_that_a_script_can_not_have_is_an_error() -> None:
     # Linux has such a name; in a list of gateways it is two.
     made = script(TWO.replace('"ether2"\ngateway = "198.51.100.1"', '"ppp1,2"'))
     assert "not-said" in {finding.code for finding in made.findings}
+
+
+def test_counters_and_chance_are_written_again() -> None:
+    odd = "add action=mark-connection chain=prerouting in-interface=lan new-connection-mark=a nth=3,2 random=40\n"
+    nat = "/ip firewall nat add action=masquerade chain=srcnat nth=2,1 out-interface=ether1\n"
+    made = rewritten(f"{PCC}/ip firewall mangle\n{odd}{nat}")
+    assert not has_errors(made.findings)
+    assert "in-interface=lan nth=3,2 random=40" in str(made.text)
+    assert "chain=srcnat action=masquerade nth=2,1 out-interface=ether1" in str(made.text)
+
+
+def test_rules_that_count_are_no_part_of_a_policy() -> None:
+    odd = "add action=mark-connection chain=prerouting in-interface=lan new-connection-mark=a nth=2,1\n"
+    made = lifted(f"/ip firewall mangle\n{odd}{PCC}")
+    assert lines_of(made, "rule-left") == [2]
+    assert "nth=2,1" in next(each.message for each in made.findings if each.code == "rule-left")
+
+
+def test_a_script_that_only_counts_is_no_policy() -> None:
+    counted = PCC.replace(f"{BY}:2/0", "nth=2,1").replace(f"{BY}:2/1", "nth=2,2")
+    assert counted != PCC
+    made = lifted(counted)
+    assert made.text is None
+    assert lines_of(made, "nothing-to-lift") == [0]

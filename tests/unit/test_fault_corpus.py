@@ -24,7 +24,7 @@ FILES = sorted(CORPUS.glob("*.rsc"))
 TOLD, NOT_TOLD, SHARES = "# told: ", "# not told: ", "# shares: "
 
 #: What a right script may be told besides: it follows from what it leaves open, not from a mistake.
-GOOD_TO_KNOW = {"detection-time", "next-hop-only", "no-second-route", "not-routing", "uplink-lost"}
+GOOD_TO_KNOW = {"by-chance", "detection-time", "next-hop-only", "no-second-route", "not-routing", "uplink-lost"}
 
 
 def loaded(file: Path) -> Loaded:

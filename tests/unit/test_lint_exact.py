@@ -221,3 +221,29 @@ buckets = 12
         "when dsl is lost, its 25 % of new connections from br0 go elsewhere: 16.7 % to fibre, 8.33 % to lte",
         "when lte is lost, its 25 % of new connections from br0 go elsewhere: 16.7 % to fibre, 8.33 % to dsl",
     ]
+
+
+#: Halves by counters, and a rule for what they leave.
+COUNTED = """\
+/ip firewall mangle
+add chain=prerouting in-interface=bridge1 connection-state=new action=mark-connection new-connection-mark=c1 nth=2,1
+add chain=prerouting in-interface=bridge1 connection-state=new connection-mark=no-mark action=mark-connection \
+new-connection-mark=c2 {0}
+add chain=prerouting in-interface=bridge1 connection-state=new connection-mark=no-mark action=log
+add chain=prerouting in-interface=bridge1 connection-mark=c1 action=mark-routing new-routing-mark=isp1 passthrough=no
+add chain=prerouting in-interface=bridge1 connection-mark=c2 action=mark-routing new-routing-mark=isp2 passthrough=no
+"""
+
+
+@pytest.mark.parametrize(("second", "dead"), [("nth=2,1", []), ("random=99", []), ("nth=1,1", [16]), ("", [16])])
+def test_only_what_is_certain_makes_a_rule_dead(second: str, dead: list[int]) -> None:
+    _, findings = findings_of(COUNTED.format(second))
+    assert [finding.where.line for finding in of_code("dead-rule", findings)] == dead
+
+
+def test_what_a_loss_moves_is_the_mean_over_the_counters() -> None:
+    _, findings = findings_of(COUNTED.format("nth=2,1"))
+    said = {finding.where.line: finding.message for finding in of_code("uplink-lost", findings)}
+    # Half by isp1; a quarter by isp2; the rest has no mark, and goes by main's nearest, which is isp1.
+    assert "when isp1 is lost, its 75 % of new connections" in said[9]
+    assert "when isp2 is lost, its 25 % of new connections" in said[10]

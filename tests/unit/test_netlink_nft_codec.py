@@ -30,10 +30,12 @@ from evenflow.model.nft import (
     MetaKey,
     MetaSet,
     Nat,
+    NumberGenerator,
     Payload,
     PayloadBase,
     Range,
     Redir,
+    ToNetworkOrder,
     Unknown,
     Verdict,
     VerdictCode,
@@ -55,6 +57,9 @@ ALL: tuple[Expression, ...] = (
     Lookup("owners", 11, negated=False, verdict=True),
     Lookup("lans", 0, negated=True),
     Hash(12, 4096, 0, 0, 15),
+    NumberGenerator(3, to=2),
+    NumberGenerator(100, random=True),
+    ToNetworkOrder(7, 8),
     FibType(of_source=True, to=4),
     FibType(of_source=False),
     FibType(of_source=True, on_out_interface=True),
@@ -118,6 +123,10 @@ def test_registers_of_both_kinds_are_understood(old: int, slot: int) -> None:
         item("hash", u32(1, 8), u32(2, 8), u32(3, 4), u32(4, 7), u32(5, 1), u32(6, 100)),  # with an offset
         item("hash", u32(1, 8), u32(2, 8), u32(3, 4), u32(4, 7)),  # with a seed of the kernel's
         item("hash", u32(2, 8), u32(4, 7), u32(7, 1)),  # symmetric
+        item("numgen", u32(1, 8), u32(2, 4), u32(3, 0), u32(4, 7)),  # with an offset
+        item("numgen", u32(1, 8), u32(2, 4), u32(3, 2)),  # of another type
+        item("byteorder", u32(1, 8), u32(2, 8), u32(3, 0), u32(4, 4), u32(5, 4)),  # to host order
+        item("byteorder", u32(1, 8), u32(2, 8), u32(3, 1), u32(4, 2), u32(5, 2)),  # of 16 bits
         item("lookup", text(1, "data"), u32(2, 8), u32(3, 8)),  # in a map of data
         item("fib", u32(1, 8), u32(2, 3), u32(3, 10)),  # restricted to an interface
         item("fib", u32(1, 8), u32(2, 1), u32(3, 1)),  # the interface, not the type

@@ -173,7 +173,7 @@ def test_change_mss_without_passthrough_ends_the_chain() -> None:
 
 
 @pytest.mark.parametrize(
-    "matcher", ["nth=2,1", "random=50", "hotspot=auth", "layer7-protocol=a", "content=x", "tcp-flags=syn"]
+    "matcher", ["limit=10,5:packet", "dscp=46", "hotspot=auth", "layer7-protocol=a", "content=x", "tcp-flags=syn"]
 )
 @pytest.mark.parametrize("menu", ["mangle", "nat"])
 def test_a_matcher_that_cannot_be_expressed_leaves_the_rule_out(matcher: str, menu: str) -> None:
@@ -188,7 +188,7 @@ def test_a_matcher_that_cannot_be_expressed_leaves_the_rule_out(matcher: str, me
     assert stated == [(UnsupportedMatch(name, value),)]
 
 
-@pytest.mark.parametrize("matcher", ["nth=2,1", "tcp-flags=syn"])
+@pytest.mark.parametrize("matcher", ["limit=10,5:packet", "tcp-flags=syn"])
 def test_change_mss_that_ends_the_chain_for_unknown_packets_is_an_error(matcher: str) -> None:
     ends = f"/ip firewall mangle\nadd chain=forward action=change-mss passthrough=no {matcher}\n"
     parsed = parse(ends + "add chain=forward action=mark-packet new-packet-mark=a")
@@ -255,12 +255,12 @@ def test_mistakes_in_a_rule(properties: str, code: str, said: str) -> None:
 
 
 def test_each_mistake_of_a_rule_is_told() -> None:
-    parsed = parse("/ip firewall mangle add chain=a protocol=x dst-port=y nth=2,1")
+    parsed = parse("/ip firewall mangle add chain=a protocol=x dst-port=y limit=10,5:packet")
     assert [finding.code for finding in parsed.findings] == ["bad-value", "bad-value", "unsupported-matcher"]
 
 
 def test_a_disabled_rule_is_left_out_with_its_mistakes() -> None:
-    parsed = parse("/ip firewall mangle add chain=a nth=2,1 disabled=yes")
+    parsed = parse("/ip firewall mangle add chain=a dscp=46 disabled=yes")
     assert (parsed.router.mangle, parsed.findings) == ((), ())
 
 

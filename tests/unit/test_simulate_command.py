@@ -265,3 +265,72 @@ def test_a_file_without_flows_is_one_finding(capsys: Capture, tmp_path: Path, co
 def test_files_that_are_not_there(capsys: Capture, flows: str, tmp_path: Path) -> None:
     for arguments in ((str(tmp_path / "none.toml"), flows), (TOML, str(tmp_path / "none.csv")), (TOML, str(tmp_path))):
         assert refused(capsys, *arguments)["code"] == "unreadable"
+
+
+# --- counters and chance -------------------------------------------------------------------------------------------
+
+HALVES = """\
+/ip address
+add address=10.0.0.1/24 interface=lan
+add address=192.0.2.2/24 interface=ether1
+add address=203.0.113.2/24 interface=ether2
+/ip firewall mangle
+add action=mark-connection chain=prerouting connection-state=new in-interface=lan new-connection-mark=a {0}
+add action=mark-connection chain=prerouting connection-mark=no-mark in-interface=lan new-connection-mark=b
+add action=mark-routing chain=prerouting connection-mark=a in-interface=lan new-routing-mark=isp1
+add action=mark-routing chain=prerouting connection-mark=b in-interface=lan new-routing-mark=isp2
+/routing table
+add fib name=isp1
+add fib name=isp2
+/ip route
+add gateway=192.0.2.1 routing-table=isp1
+add gateway=203.0.113.1 routing-table=isp2
+"""
+
+
+@pytest.fixture
+def thousand(tmp_path: Path) -> str:
+    file = tmp_path / "thousand.csv"
+    rows = (f"10.0.0.{2 + number % 200},198.51.100.7,tcp,{1024 + number},443,100" for number in range(1000))
+    file.write_text("\n".join(["src,dst,proto,sport,dport,bytes", *rows]))
+    return str(file)
+
+
+def halves(tmp_path: Path, asked: str) -> str:
+    file = tmp_path / "halves.rsc"
+    file.write_text(HALVES.format(asked))
+    return str(file)
+
+
+def test_counters_divide_flow_by_flow(capsys: Capture, tmp_path: Path, thousand: str) -> None:
+    told = ask(capsys, halves(tmp_path, "nth=5,2"), thousand, "--machine", "supposed")
+    assert {name: one["flows"] for name, one in told["uplinks"].items()} == {"isp1": 200, "isp2": 800}
+    assert {name: one["target"] for name, one in told["uplinks"].items()} == {"isp1": 0.2, "isp2": 0.8}
+    assert "counters and chance (nth=, random=) run as if the router had just been started" in told["notes"][-1]
+
+
+def test_chance_is_drawn_from_the_seed(capsys: Capture, tmp_path: Path, thousand: str) -> None:
+    """Of 1,000 draws with 30 of 100 between 215 and 385 match: six standard deviations."""
+    file = halves(tmp_path, "random=30")
+    first, again, other = (
+        ask(capsys, file, thousand, "--machine", "supposed", "--seed", seed)["uplinks"]["isp1"]["flows"]
+        for seed in ("1", "1", "2")
+    )
+    assert first == again
+    assert 215 <= first <= 385
+    assert first != other
+
+
+def test_what_chance_makes_of_a_share_is_told(capsys: Capture, tmp_path: Path, thousand: str) -> None:
+    """1.96 standard deviations of 1,000 draws, each of as many bytes."""
+    told = ask(capsys, halves(tmp_path, "random=30"), thousand, "--machine", "supposed")
+    interval = told["uplinks"]["isp1"]["chance"]
+    off = 1.96 * (0.3 * 0.7 / 1000) ** 0.5
+    assert (interval["low"], interval["high"]) == pytest.approx((0.3 - off, 0.3 + off), abs=1e-6)
+
+
+def test_what_divides_by_counters_has_no_other_classifier(capsys: Capture, tmp_path: Path, thousand: str) -> None:
+    finding = refused(
+        capsys, halves(tmp_path, "nth=2,1"), thousand, "--machine", "supposed", "--compare", "src-address"
+    )
+    assert (finding["file"], finding["code"]) == ("--compare", "no-classifier")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.cli.scene import arrival_findings, configuration, live_place, place_of, router_with, scene_at
 from evenflow.cli.telling import DONE, UNTOLD, complain, print_json
+from evenflow.core.draws import most_draws
 from evenflow.core.what_if import WhatIf
 from evenflow.errors import InputError
 from evenflow.model.finding import Origin, error
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
     from evenflow.formats.simulation import Told
     from evenflow.model.finding import Finding
     from evenflow.model.flows import FlowSource
+
+
+#: What is taken for granted of rules that leave it to counters and chance which packets they take.
+_COUNTING = (
+    "counters and chance (nth=, random=) run as if the router had just been started, and each flow came to it in its "
+    "turn with its first packet"
+)
 
 
 def simulate(arguments: argparse.Namespace) -> int:
@@ -83,6 +92,8 @@ def _answer(arguments: argparse.Namespace) -> Told:
         findings = tuple(arrival_findings(arguments.in_interface, scene.machine))
         if findings:
             raise InputError(findings)
+    if most_draws(router) > 1:
+        scene = replace(scene, notes=(*scene.notes, _COUNTING))
     ways = ways_of(arguments, loaded, scene, place) if arguments.compare is not None else ()
     chosen = engine(arguments.engine) if arguments.engine != "auto" else None
     source = open_flows(arguments.flows)

@@ -104,8 +104,10 @@ def _divided(loaded: Loaded, way: Way, weights: Sequence[tuple[str, int]], known
         changed = policy if isinstance(policy, Finding) else lower(policy)
     else:
         assert loaded.router is not None
-        changed = loaded.router if way.classifier is None else reclassify(loaded.router, way.classifier, known)
-        if way.weights:
+        changed = loaded.router
+        if way.classifier is not None:
+            changed = reclassify(changed, way.classifier, known, _OPTION)
+        if way.weights and not isinstance(changed, Finding):
             changed = reapportion(changed, dict(way.weights), known, _OPTION)
     if isinstance(changed, Finding):
         raise InputError([changed])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evenflow.cli.scene import arrival_findings, other_names
 from evenflow.cli.showing import show
 from evenflow.cli.telling import DONE, print_json
+from evenflow.cli.trace_draws import draws_of, notes_on
 from evenflow.cli.trace_scene import scene_of
 from evenflow.core.following import is_kept, next_packet, reply_to, uplink_of
 from evenflow.core.numbering import number_router
@@ -55,8 +56,9 @@ def answer(arguments: argparse.Namespace, scene: Scene) -> Told:
         raise InputError(findings)
     tracer = Tracer(scene.router, scene.machine, scene.seed, scene.sysctls)
     question = _question(arguments, scene, tracer)
-    traced = tracer.trace(question.packet)
-    told = _told(scene, question.packet, traced, question.notes)
+    draws = draws_of(arguments, scene.router, lambda draws: tracer.trace(question.packet, draws=draws))
+    traced = tracer.trace(question.packet, draws=draws)
+    told = _told(scene, question.packet, traced, (*question.notes, *notes_on(traced, arguments)))
     if not arguments.reply:
         return told
     if not is_kept(traced):
@@ -64,7 +66,8 @@ def answer(arguments: argparse.Namespace, scene: Scene) -> Told:
             [error("no-reply", Origin("--reply"), f"nobody answers: the packet itself is {traced.disposition.value}")]
         )
     reply = reply_to(question.packet, traced)
-    return replace(_told(scene, reply, tracer.trace(reply), question.notes), first=told)
+    answered = tracer.trace(reply, draws=draws.after(traced.drawn))
+    return replace(_told(scene, reply, answered, (*question.notes, *notes_on(answered, arguments))), first=told)
 
 
 def _told(scene: Scene, packet: Packet, traced: Trace, notes: tuple[str, ...]) -> Told:

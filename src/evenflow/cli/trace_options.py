@@ -67,6 +67,21 @@ def _add_suppositions(command: argparse.ArgumentParser, seed: Callable[[str], in
     )
     what_if.add_argument("--seed", type=seed, metavar="N", help="of the classifier's hash; left out: the one in force")
     what_if.add_argument(
+        "--packet-number",
+        type=_packet_number,
+        metavar="N",
+        help="the N-th packet like this one since the rules came into force, for rules with nth= (default: 1)",
+    )
+    what_if.add_argument(
+        "--chance",
+        type=_chance,
+        action="append",
+        default=[],
+        metavar="[LINE=]N",
+        help="what random= gets, of all rules or that in a line: it matches if N, 0 to 99, is below its percentage "
+        "(again for more; default: the likelier)",
+    )
+    what_if.add_argument(
         "--machine",
         choices=("auto", "this", "supposed"),
         default="auto",
@@ -108,6 +123,20 @@ def _protocol(text: str) -> int:
     if word.isascii() and word.isdecimal() and len(word) <= 3 and int(word) <= 255:
         return int(word)
     raise argparse.ArgumentTypeError(f"{text!r} is no known protocol; write its number, 0 to 255")
+
+
+def _packet_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 4 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 9999")
+    return int(text)
+
+
+def _chance(text: str) -> tuple[int | None, int]:
+    line, equals, number = text.rpartition("=")
+    right = number.isascii() and number.isdecimal() and len(number) <= 2
+    if not right or (equals and not (line.isascii() and line.isdecimal() and len(line) <= 9)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 99; write N or LINE=N, as 10 or 26=10")
+    return (int(line) if equals else None), int(number)
 
 
 def weight_of(text: str) -> tuple[str, int]:

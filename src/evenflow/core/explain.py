@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import type_of
+from evenflow.core.draws import is_by_chance
 from evenflow.core.matching import Unknown
 from evenflow.core.pcc import key_of, scale
 from evenflow.model.matcher import (
@@ -16,11 +17,13 @@ from evenflow.model.matcher import (
     InInterfaceList,
     MarkKind,
     MarkMatch,
+    NthMatch,
     OutInterface,
     OutInterfaceList,
     PccMatch,
     PortMatch,
     ProtocolMatch,
+    RandomMatch,
     SourceMacMatch,
     StateMatch,
     UnsupportedMatch,
@@ -30,11 +33,12 @@ from evenflow.model.router import MarkAction, SpreadAction
 from evenflow.model.trace import Hashed, MarkChange, Step
 
 if TYPE_CHECKING:
-    from evenflow.core.mangle import MangleRun, MangleStep
+    from evenflow.core.mangle import Asked, MangleRun, MangleStep
     from evenflow.core.matching import Sight, Surroundings
     from evenflow.model.flow import Address, Packet
     from evenflow.model.matcher import Classifier, Matcher
     from evenflow.model.router import MangleRule, NatRule
+    from evenflow.model.trace import Drawn
 
 NO_MARK = "no-mark"
 
@@ -55,19 +59,18 @@ def _mangle_step(step: MangleStep, before: Sight, around: Surroundings) -> Step:
     assert packet is not None
     what = type(rule.action).__name__
     hashed = _hashed(rule, step.failed, packet, around)
-    if step.failed is not None:
-        found = found_instead(step.failed, before, around)
-        return Step(
-            rule.chain, what, False, origin=rule.origin, rule=rule, failed=step.failed, found=found, hashed=hashed
-        )
+    failed, found, drawn = step.failed, _found(step.failed, step.drawn, before, around), step.drawn
+    if failed is not None:
+        return Step(rule.chain, what, False, "", rule.origin, rule, failed, found, hashed, drawn)
     detail = UNREADABLE if step.unreadable else ""
     change = None if step.unreadable else _change(rule, before, step.sight, hashed)
-    return Step(rule.chain, what, True, detail, rule.origin, rule, hashed=hashed, change=change)
+    return Step(rule.chain, what, True, detail, rule.origin, rule, hashed=hashed, drawn=drawn, change=change)
 
 
-def nat_step(rule: NatRule, failed: Matcher | None, sight: Sight, around: Surroundings) -> Step:
+def nat_step(rule: NatRule, asked: Asked, sight: Sight, around: Surroundings) -> Step:
     """A rule of a NAT chain that was looked at."""
     assert sight.packet is not None
+    failed = asked.failed
     return Step(
         rule.chain,
         type(rule.action).__name__.lower(),
@@ -75,8 +78,9 @@ def nat_step(rule: NatRule, failed: Matcher | None, sight: Sight, around: Surrou
         origin=rule.origin,
         rule=rule,
         failed=failed,
-        found=found_instead(failed, sight, around) if failed is not None else "",
+        found=_found(failed, asked.drawn, sight, around),
         hashed=_hashed(rule, failed, sight.packet, around),
+        drawn=asked.drawn,
     )
 
 
@@ -105,8 +109,10 @@ def _hashed(rule: MangleRule | NatRule, failed: Matcher | None, packet: Packet, 
         return None if failed is not None else _hash(rule.action.classifier, len(owners), packet, around, owners)
     for matcher in rule.matchers:
         if isinstance(matcher, PccMatch):
+            if matcher.remainder >= matcher.denominator:
+                return None  # nothing is hashed for it
             return _hash(matcher.classifier, matcher.denominator, packet, around)
-        if matcher is failed:
+        if matcher is failed and not is_by_chance(matcher):  # those are asked behind the classifier
             return None
     return None
 
@@ -122,6 +128,22 @@ def _hash(
 
 
 # --- what the packet had instead -----------------------------------------------------------------------------------
+
+
+def _found(failed: Matcher | None, drawn: tuple[Drawn, ...], sight: Sight, around: Surroundings) -> str:
+    """What speaks against a rule; "" when nothing does."""
+    if failed is None:
+        return ""
+    if drawn and drawn[-1].matcher is failed:
+        return in_words(drawn[-1])
+    return found_instead(failed, sight, around)
+
+
+def in_words(drawn: Drawn) -> str:
+    """What a packet got from a counter or from chance."""
+    if isinstance(drawn.matcher, NthMatch):
+        return f"packet {drawn.number} of {drawn.matcher.every}"
+    return f"a draw of {drawn.number} (0 to 99)"
 
 
 def found_instead(matcher: Matcher, sight: Sight, around: Surroundings) -> str:
@@ -147,7 +169,7 @@ def found_instead(matcher: Matcher, sight: Sight, around: Surroundings) -> str:
             return packet.state.value
         case SourceMacMatch():
             return packet.source_mac.hex(":") if packet.source_mac is not None else "no hardware address"
-        case UnsupportedMatch():
+        case NthMatch() | RandomMatch() | UnsupportedMatch():
             return "what can't be asked here"
         case PccMatch():
             hashed = _hash(matcher.classifier, matcher.denominator, packet, around)

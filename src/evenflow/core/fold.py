@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evenflow.core.draws import counting, has_chance
 from evenflow.core.pcc import MODULUS_LIMIT
 from evenflow.model.matcher import MarkKind, PccMatch
 from evenflow.model.router import MangleRule, MarkAction, SpreadAction
@@ -49,8 +50,8 @@ def _streams_rule(rule: MangleRule) -> PccMatch | None:
     found = [matcher for matcher in rule.matchers if isinstance(matcher, PccMatch)]
     action = rule.action
     marks = isinstance(action, MarkAction) and action.kind is MarkKind.CONNECTION and action.mark is not None
-    if not marks or len(found) != 1:
-        return None
+    if not marks or len(found) != 1 or has_chance(rule):
+        return None  # each rule counts for itself
     (pcc,) = found
     return None if pcc.negated or pcc.remainder >= pcc.denominator else pcc
 
@@ -118,8 +119,9 @@ def _close(run: list[MangleRule]) -> Iterator[MangleRule]:
 
 def _unfolded(rule: MangleRule) -> Iterator[MangleRule]:
     spread = rule.action
-    if not isinstance(spread, SpreadAction) or not any(spread.owners):
-        # One without any owner does nothing, but its denominators are part of what its hash is scaled to.
+    if not isinstance(spread, SpreadAction) or not any(spread.owners) or counting(rule):
+        # One without any owner does nothing, but its denominators are part of what its hash is scaled to. One that
+        # counts (no file can say that) has one counter for all of its streams.
         yield rule
         return
     for stream, owner in enumerate(spread.owners):

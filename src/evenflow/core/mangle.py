@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.core.matching import holds
-from evenflow.model.matcher import MarkKind, PccMatch
+from evenflow.model.matcher import MarkKind, NthMatch, PccMatch, RandomMatch
 from evenflow.model.router import (
     AcceptAction,
     JumpAction,
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from evenflow.core.matching import Sight, Surroundings
     from evenflow.model.flow import Family, Packet
     from evenflow.model.matcher import Matcher
-    from evenflow.model.router import MangleAction, MangleRule
+    from evenflow.model.router import MangleAction, MangleRule, NatRule
+    from evenflow.model.trace import Drawn
 
 #: Chains deep that nf_tables follows jumps (NFT_JUMP_STACK_SIZE).
 JUMP_DEPTH = 16
@@ -43,6 +44,48 @@ class Ending(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What the conditions of a rule say of a packet.
+
+    Attributes:
+        failed: the first that does not hold, or that nobody knows of; None when all hold.
+        decided: whether what is known decides it.
+        drawn: what the packet got at those that are left to counters and chance.
+    """
+
+    failed: Matcher | None = None
+    decided: bool = True
+    drawn: tuple[Drawn, ...] = ()
+
+
+def ask(rule: MangleRule | NatRule, sight: Sight, around: Surroundings) -> Asked:
+    """Ask a rule's conditions: those that are left to chance behind the others, and `nth` last.
+
+    So a counter counts the packets that everything else lets through. RouterOS does not tell its order.
+    """
+    unknown: Matcher | None = None
+    left: list[NthMatch | RandomMatch] = []
+    for matcher in rule.matchers:
+        answer = holds(matcher, sight, around)
+        if answer is False:
+            return Asked(matcher)
+        if answer is None and isinstance(matcher, NthMatch | RandomMatch):
+            left.append(matcher)
+        elif answer is None:
+            unknown = matcher
+    if unknown is None and left and sight.packet is None:
+        unknown = left[0]
+    if unknown is not None:
+        return Asked(unknown, decided=False)
+    drawn: list[Drawn] = []
+    for by_chance in sorted(left, key=lambda one: isinstance(one, NthMatch)):
+        drawn.append(around.draw(rule, by_chance))
+        if not drawn[-1].matches:
+            return Asked(by_chance, drawn=tuple(drawn))
+    return Asked(drawn=tuple(drawn))
+
+
+@dataclass(frozen=True, slots=True)
 class MangleStep:
     """One rule that was looked at.
 
@@ -50,12 +93,14 @@ class MangleStep:
         failed: the first matcher that did not match, None when the rule did.
         sight: what is known after it.
         unreadable: it matched, but its classifier asks for ports that the packet does not carry.
+        drawn: what the packet got at its conditions that are left to counters and chance.
     """
 
     rule: MangleRule
     failed: Matcher | None
     sight: Sight
     unreadable: bool = False
+    drawn: tuple[Drawn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +157,18 @@ class _Runner:
 
     def run(self, rules: Iterable[MangleRule], sight: Sight, depth: int) -> MangleRun:
         for rule in rules:
-            failed, decided = self._failed(rule, sight)
-            if not decided:
+            asked = ask(rule, sight, self._around)
+            if not asked.decided:
                 return self._end(Ending.UNDECIDED, sight)
-            if failed is not None:
-                self._steps.append(MangleStep(rule, failed, sight))
+            if asked.failed is not None:
+                self._steps.append(MangleStep(rule, asked.failed, sight, drawn=asked.drawn))
                 continue
             if _unreadable(rule, sight.packet):
-                self._steps.append(MangleStep(rule, None, sight, unreadable=True))
+                self._steps.append(MangleStep(rule, None, sight, unreadable=True, drawn=asked.drawn))
                 return self._end(Ending.DROPPED, sight)
             if sight.packet is None and _needs_the_packet(rule.action):
                 return self._end(Ending.UNDECIDED, sight)
-            done = self._act(rule, sight, depth)
+            done = self._act(rule, sight, depth, asked.drawn)
             sight = done.sight
             if done.ending is Ending.RETURNED:
                 return self._end(Ending.END, sight)
@@ -131,7 +176,7 @@ class _Runner:
                 return done
         return self._end(Ending.END, sight)
 
-    def _act(self, rule: MangleRule, sight: Sight, depth: int) -> MangleRun:
+    def _act(self, rule: MangleRule, sight: Sight, depth: int, drawn: tuple[Drawn, ...]) -> MangleRun:
         """Carry out the action of a rule that matched."""
         action = rule.action
         match action:
@@ -147,23 +192,13 @@ class _Runner:
                 ending = Ending.RETURNED
             case _:
                 ending = Ending.END
-        self._steps.append(MangleStep(rule, None, sight))
+        self._steps.append(MangleStep(rule, None, sight, drawn=drawn))
         if isinstance(action, JumpAction) and depth < JUMP_DEPTH:
             return self.run(self._chains.get(action.chain, ()), sight, depth + 1)
         return self._end(ending, sight)
 
     def _end(self, ending: Ending, sight: Sight) -> MangleRun:
         return MangleRun(ending, sight, tuple(self._steps))
-
-    def _failed(self, rule: MangleRule, sight: Sight) -> tuple[Matcher | None, bool]:
-        """The matcher that does not match, if any; and whether what is known decides the rule."""
-        decided = True
-        for matcher in rule.matchers:
-            answer = holds(matcher, sight, self._around)
-            if answer is False:
-                return matcher, True
-            decided = decided and answer is not None
-        return None, decided
 
     def _owner(self, spread: SpreadAction, sight: Sight) -> str | None:
         assert sight.packet is not None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from evenflow.core.addresses import contains, type_of
+from evenflow.core.draws import Drawing, Draws
 from evenflow.core.pcc import jhash, key_of, moduli, scale
 from evenflow.model.flow import ConnectionState
 from evenflow.model.machine import Machine
@@ -24,11 +25,13 @@ from evenflow.model.matcher import (
     InInterfaceList,
     MarkKind,
     MarkMatch,
+    NthMatch,
     OutInterface,
     OutInterfaceList,
     PccMatch,
     PortMatch,
     ProtocolMatch,
+    RandomMatch,
     SourceMacMatch,
     StateMatch,
     UnsupportedMatch,
@@ -39,7 +42,8 @@ if TYPE_CHECKING:
 
     from evenflow.model.flow import Address, Packet
     from evenflow.model.matcher import AddressRange, Classifier, Matcher
-    from evenflow.model.router import Router
+    from evenflow.model.router import MangleRule, NatRule, Router
+    from evenflow.model.trace import Drawn
 
 
 class Unknown(enum.Enum):
@@ -114,6 +118,12 @@ class Surroundings:
         object.__setattr__(self, "_moduli", moduli(self.router))
         object.__setattr__(self, "_hashes", _Hashes(self.seed))
 
+    def drawing(self, drawing: Drawing) -> Surroundings:
+        """The same, with the draws of one packet."""
+        other = copy(self)
+        object.__setattr__(other, "_drawing", drawing)
+        return other
+
     def supposing(self, buckets: Mapping[Classifier, int]) -> Surroundings:
         """The same, with these values of classifiers in place of what a packet's fields hash to."""
         other = copy(self)
@@ -125,6 +135,7 @@ class Surroundings:
     _moduli: Mapping[Classifier, int] = field(init=False, repr=False, compare=False)
     _hashes: _Hashes = field(init=False, repr=False, compare=False)
     _supposed: Mapping[Classifier, int] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _drawing: Drawing = field(init=False, repr=False, compare=False, default_factory=lambda: Drawing(Draws()))
 
     def in_list(self, list_name: str, interface: str) -> bool:
         """Whether an interface is on an interface list; one that was never defined has no members."""
@@ -143,6 +154,10 @@ class Surroundings:
     def modulus(self, classifier: Classifier) -> int:
         """What the hash over these fields is scaled to."""
         return self._moduli.get(classifier, 1)
+
+    def draw(self, rule: MangleRule | NatRule, matcher: NthMatch | RandomMatch) -> Drawn:
+        """What the packet gets at a condition of a rule that is left to a counter or to chance."""
+        return self._drawing.draw(rule, matcher)
 
     def hash_of(self, packet: Packet, classifier: Classifier) -> int:
         """The packet's hash under a classifier, 32 bits."""
@@ -174,7 +189,7 @@ class _Hashes:
 
 
 def holds(matcher: Matcher, sight: Sight, around: Surroundings) -> bool | None:
-    """Whether `matcher` matches; None when what is known does not decide it."""
+    """Whether `matcher` matches; None when what is known does not decide it, as of counters and chance never."""
     if matcher in sight.given:
         return True
     if isinstance(matcher, MarkMatch) and matcher.kind is MarkKind.CONNECTION and not sight.has_entry:
@@ -202,7 +217,9 @@ def _holds_plain(matcher: Matcher, sight: Sight, around: Surroundings) -> bool |
             return None if sight.out_interface is UNKNOWN else around.in_list(matcher.list_name, sight.out_interface)
         case PccMatch() if matcher.remainder >= matcher.denominator:
             return False
-        case UnsupportedMatch():
+        case NthMatch(every=1):
+            return True
+        case NthMatch() | RandomMatch() | UnsupportedMatch():
             return None
         case _:
             return None if sight.packet is None else _holds_of_packet(matcher, sight.packet, around)

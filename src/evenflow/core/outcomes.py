@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evenflow.core.draws import NOTHING_DRAWN, Draws, most_draws
 from evenflow.core.following import uplink_of
+from evenflow.core.outcomes_by_chance import ByChance, End
 from evenflow.model.flow import Family, Packet
 from evenflow.model.matcher import PccMatch
 from evenflow.model.router import DestinationNat, Redirect, SpreadAction
@@ -67,6 +70,7 @@ class Outcomes:
         self._by_classes = by_classes
         self._numbers: dict[Outcome, int] = {}
         self._tables: dict[Family, _Table] = {}
+        self._by_chance = ByChance(tracer.router, seed) if most_draws(tracer.router) > 1 else None
 
     def of(self, block: FlowBlock, engine: Engine) -> NDArray[np.int32]:
         """The outcome of each row, shape (n,)."""
@@ -75,13 +79,17 @@ class Outcomes:
         table = self._tables.get(block.family)
         if table is None:
             table = self._tables[block.family] = _Table(self._tracer.classes(block.family), self._seed)
-        return table.look_up(block, engine, self)
+        if self._by_chance is None:
+            return table.look_up(block, engine, self)
+        places = table.places(block, engine)
+        go = partial(table.trace, places, block, self)
+        return self._by_chance.of(block.family, places, len(block), go)
 
-    def trace(self, packet: Packet, buckets: Mapping[Classifier, int]) -> int:
+    def trace(self, packet: Packet, buckets: Mapping[Classifier, int], draws: Draws) -> End:
         """The outcome of one packet whose fields hash to these buckets (the others to what they are)."""
         packet = replace(packet, in_interface=self._arrivals.interface(packet.source, packet.destination))
-        first = self._tracer.outcome(packet, buckets)
-        others = (self._tracer.outcome(packet, buckets, choice) for choice in range(1, first.ways))
+        first = self._tracer.outcome(packet, buckets, 0, draws)
+        others = (self._tracer.outcome(packet, buckets, choice, draws) for choice in range(1, first.ways))
         names = [uplink.name for uplink in self._uplinks]
         ways = [uplink_of(trace, self._uplinks) for trace in (first, *others)]
         numbers = tuple(names.index(way) if way is not None else None for way in ways)
@@ -89,10 +97,15 @@ class Outcomes:
         number = self._numbers.setdefault(outcome, len(self.known))
         if number == len(self.known):
             self.known.append(outcome)
-        return number
+        return End(number, first.drawn)
 
     def _one_by_one(self, block: FlowBlock) -> NDArray[np.int32]:
-        return np.array([self.trace(packet_of(block, row), {}) for row in range(len(block))], np.int32)
+        def go(row: int, draws: Draws) -> End:
+            return self.trace(packet_of(block, row), {}, draws)
+
+        if self._by_chance is not None:
+            return self._by_chance.of(block.family, None, len(block), go)
+        return np.array([go(row, NOTHING_DRAWN).number for row in range(len(block))], np.int32)
 
 
 def hashes_what_is_translated(router: Router) -> bool:
@@ -116,12 +129,18 @@ class _Table:
         self._dense = np.full(combinations, _UNKNOWN, np.int32) if combinations <= _MOST_DENSE else None
         self._sparse: dict[int, int] = {}
 
+    def places(self, block: FlowBlock, engine: Engine) -> NDArray[np.int64]:
+        """The combination of each row as a number, shape (n,)."""
+        return engine.combinations(block, self._classes, self._seed)
+
     def look_up(self, block: FlowBlock, engine: Engine, outcomes: Outcomes) -> NDArray[np.int32]:
-        places = engine.combinations(block, self._classes, self._seed)
+        """The outcome of each row, shape (n,), where nothing is left to chance."""
+        places = self.places(block, engine)
         if self._dense is None:
             distinct, rows, inverse = np.unique(places, return_index=True, return_inverse=True)
             numbers = [
-                self._known(int(place), block, int(row), outcomes) for place, row in zip(distinct, rows, strict=True)
+                self._known(int(place), places, block, int(row), outcomes)
+                for place, row in zip(distinct, rows, strict=True)
             ]
             return np.array(numbers, np.int32)[inverse]
         found = self._dense.take(places)
@@ -130,23 +149,26 @@ class _Table:
             distinct, first = np.unique(places[unknown], return_index=True)
             rows = np.flatnonzero(unknown)[first]
             for place, row in zip(distinct, rows, strict=True):
-                self._dense[place] = self._trace(int(place), block, int(row), outcomes)
+                self._dense[place] = self.trace(places, block, outcomes, int(row)).number
             found = self._dense.take(places)
         return found
 
-    def _known(self, place: int, block: FlowBlock, row: int, outcomes: Outcomes) -> int:
+    def _known(self, place: int, places: NDArray[np.int64], block: FlowBlock, row: int, outcomes: Outcomes) -> int:
         known = self._sparse.get(place)
         if known is None:
-            known = self._sparse[place] = self._trace(place, block, row, outcomes)
+            known = self._sparse[place] = self.trace(places, block, outcomes, row).number
         return known
 
-    def _trace(self, place: int, block: FlowBlock, row: int, outcomes: Outcomes) -> int:
-        """Trace a row that has this combination; its classes are in the place, so its buckets need no hash."""
+    def trace(
+        self, places: NDArray[np.int64], block: FlowBlock, outcomes: Outcomes, row: int, draws: Draws = NOTHING_DRAWN
+    ) -> End:
+        """Trace a row; its classes are in its place, so its buckets need no hash."""
         buckets: dict[Classifier, int] = {}
+        place = int(places[row])
         for classifier, each in reversed(list(self._classes.buckets.items())):
             place, number = divmod(place, max(each) + 1)
             buckets[classifier] = each.index(number)
-        return outcomes.trace(packet_of(block, row), buckets)
+        return outcomes.trace(packet_of(block, row), buckets, draws)
 
 
 def packet_of(block: FlowBlock, row: int) -> Packet:

@@ -24,11 +24,13 @@ from evenflow.model.matcher import (
     InInterfaceList,
     MarkKind,
     MarkMatch,
+    NthMatch,
     OutInterface,
     OutInterfaceList,
     PccMatch,
     PortMatch,
     ProtocolMatch,
+    RandomMatch,
     SourceMacMatch,
     StateMatch,
     UnsupportedMatch,
@@ -158,7 +160,7 @@ class PacketSpace:
                 masks = {axis_of: self.mask(axis_of, lambda v: (v % matcher.denominator == wanted[0]) != wanted[1])}
             case PccMatch():
                 return [self.everything] if matcher.negated else []
-            case UnsupportedMatch():
+            case NthMatch() | RandomMatch() | UnsupportedMatch():
                 return [self.everything]
         return [self.narrowed(masks)]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import LOOPBACK
 from evenflow.core.boxes import bits, joined, meet, meet_all, without_all
+from evenflow.core.draws import has_chance
 from evenflow.core.mangle import JUMP_DEPTH, chains_of
 from evenflow.core.packet_space import MARK_AXES, NO_INTERFACE, Axis
 from evenflow.model.flow import ConnectionState
@@ -191,7 +192,7 @@ class _Reach:
             return [], boxes
         examples = self._found.matched.setdefault(id(rule), [])
         examples += matched[: _EXAMPLES - len(examples)]
-        if any(isinstance(matcher, UnsupportedMatch) for matcher in rule.matchers):
+        if has_chance(rule) or any(isinstance(matcher, UnsupportedMatch) for matcher in rule.matchers):
             return matched, boxes  # nobody knows which of them it takes
         return matched, without_all(boxes, asked)
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from evenflow.model.router import MangleRule, Router
 
 
-def reclassify(router: Router, classifier: Classifier, known: Iterable[RouterUplink]) -> Router:
+def reclassify(router: Router, classifier: Classifier, known: Iterable[RouterUplink], option: str) -> Router | Finding:
     """The router with another classifier in all rules that divide connections among its uplinks (`known`).
+
+    What speaks against it: there is no such rule.
 
     Rules that divide for something else, queues or servers, keep theirs.
     """
@@ -33,6 +35,9 @@ def reclassify(router: Router, classifier: Classifier, known: Iterable[RouterUpl
         if group.kind is MarkKind.ROUTING or marks & group.shares().keys()
         for rule in group.rules
     }
+    if not changed:
+        why = "no rule of this script divides connections among its uplinks by a classifier, so there is none to change"
+        return error("no-classifier", Origin(option), why)
     rules = (_with(rule, classifier) if id(rule) in changed else rule for rule in router.mangle)
     return replace(router, mangle=tuple(rules))
 

@@ -13,11 +13,13 @@ from evenflow.model.matcher import (
     InInterface,
     InInterfaceList,
     MarkMatch,
+    NthMatch,
     OutInterface,
     OutInterfaceList,
     PccMatch,
     PortMatch,
     ProtocolMatch,
+    RandomMatch,
     SourceMacMatch,
     StateMatch,
     UnsupportedMatch,
@@ -117,6 +119,8 @@ _PLAIN: dict[type, str] = {
     StateMatch: "connection-state",
     SourceMacMatch: "src-mac-address",
     PccMatch: "per-connection-classifier",
+    NthMatch: "nth",
+    RandomMatch: "random",
 }
 
 
@@ -130,16 +134,18 @@ def _value(matcher: Matcher) -> str:
             return matcher.list_name
         case AddressMatch():
             return _range(matcher.addresses)
-        case AddressTypeMatch():
-            return _words(matcher.types)
+        case AddressTypeMatch(_, words) | StateMatch(words):
+            return _words(words)
         case ProtocolMatch():
             return protocol_name(matcher.protocol)
         case PortMatch():
             return ",".join(_span(*ports) for ports in matcher.ranges)
-        case StateMatch():
-            return _words(matcher.states)
         case SourceMacMatch():
             return matcher.mac.hex(":").upper()
+        case NthMatch():
+            return f"{matcher.every},{matcher.packet}"
+        case RandomMatch():
+            return str(matcher.percent)
         case UnsupportedMatch():
             return matcher.value
         case PccMatch():

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evenflow.core.arrivals import Arrivals
+from evenflow.core.draws import most_draws
 from evenflow.core.outcomes import Outcomes, hashes_what_is_translated
 from evenflow.core.pcc import moduli
 from evenflow.core.simulate_amounts import amounts_of, sizes_of
-from evenflow.core.simulate_chance import KeyWeights, interval
+from evenflow.core.simulate_chance import FlowWeights, KeyWeights, interval
 from evenflow.core.simulate_clients import Clients, Pairs
 from evenflow.core.simulate_series import Series
 from evenflow.core.trace import Tracer
@@ -83,7 +84,9 @@ class Simulation:
         loops = self._loops = import_module("evenflow.core.simulate_numba") if engine.name == "numba" else None
         self._series = Series(loops)
         self._clients, self._pairs = Clients(width, loops), Pairs(width, loops)
-        self._weights = [KeyWeights(classifier, loops) for classifier in moduli(router)]
+        self._weights: list[KeyWeights | FlowWeights] = [KeyWeights(each, loops) for each in moduli(router)]
+        if most_draws(router) > 1:
+            self._weights.append(FlowWeights())
         self._all_flows, self._has_bytes = 0, False
 
     def add(self, block: FlowBlock) -> NDArray[np.int32]:

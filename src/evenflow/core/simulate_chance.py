@@ -70,6 +70,31 @@ class KeyWeights:
         return _concentration(self._counts[:, 1])
 
 
+class FlowWeights:
+    """The same where counters and chance decide (`nth`, `random`): each flow is a key of its own."""
+
+    def __init__(self) -> None:
+        self._flows = 0
+        self._sum = self._squares = 0.0
+
+    def add(self, block: FlowBlock, columns: NDArray[np.int32], none: int, _engine: Engine) -> None:
+        """See `KeyWeights.add`."""
+        amounts = amounts_of(block)[columns < none]
+        self._flows += len(amounts)
+        self._sum += float(amounts.sum())
+        self._squares += float(amounts @ amounts)
+
+    @property
+    def of_flows(self) -> float:
+        """See `KeyWeights.of_flows`."""
+        return 1 / self._flows if self._flows else 0.0
+
+    @property
+    def of_amounts(self) -> float:
+        """See `KeyWeights.of_amounts`."""
+        return self._squares / self._sum**2 if self._sum else 0.0
+
+
 def _concentration(cells: NDArray[np.float64]) -> float:
     total, signed = float(cells.sum()), cells[::2] - cells[1::2]
     return min(1.0, float(signed @ signed) / total**2) if total else 0.0

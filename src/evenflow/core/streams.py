@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from evenflow.core.draws import has_chance
 from evenflow.core.pcc import MODULUS_LIMIT
 from evenflow.model.matcher import MarkKind, MarkMatch, PccMatch
 from evenflow.model.router import MarkAction, SpreadAction
@@ -105,7 +106,9 @@ def _catching(
 
 
 def classifier_of(rule: MangleRule) -> Classifier | None:
-    """The classifier that a rule divides by; None if it does not, or by several."""
+    """The classifier that a rule divides by; None if it does not, or by several, or by chance, too."""
+    if has_chance(rule):
+        return None
     if isinstance(rule.action, SpreadAction):
         return rule.action.classifier
     found = [matcher for matcher in rule.matchers if isinstance(matcher, PccMatch)]

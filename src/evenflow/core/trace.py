@@ -9,21 +9,21 @@ them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import LOOPBACK, type_of
 from evenflow.core.classes import packet_classes
+from evenflow.core.draws import NOTHING_DRAWN, Drawing, Draws
 from evenflow.core.explain import mangle_steps, nat_step
 from evenflow.core.explain_routing import RoutingExplainer
 from evenflow.core.groups import joined_groups
 from evenflow.core.lookup import Decision, Fib, Question, Refusal
-from evenflow.core.mangle import Ending, chains_of, run_chain
-from evenflow.core.matching import Sight, Surroundings, holds
+from evenflow.core.mangle import Ending, ask, chains_of, run_chain
+from evenflow.core.matching import Sight, Surroundings
 from evenflow.core.numbering import Numbers, number_router
 from evenflow.core.own_address import masquerading, redirecting
-from evenflow.core.reverse_path import NO_FILTER, STRICT, reverse_path
 from evenflow.core.routing import resolve
+from evenflow.core.source_check import disbelief
 from evenflow.model.dataplane import PACKET_MARK_SHIFT, FibHop
 from evenflow.model.flow import ConnectionState, Family
 from evenflow.model.matcher import AddressType, MarkKind
@@ -77,13 +77,20 @@ class Tracer:
             joined_groups(machine),
         )
 
-    def trace(self, packet: Packet, choice: int = 0) -> Trace:
+    def trace(self, packet: Packet, choice: int = 0, draws: Draws = NOTHING_DRAWN) -> Trace:
         """One packet's way. Where the kernel chooses among n next hops of a route, number `choice` % n is taken."""
-        return _Way(self._parts, self._parts.around, packet, choice).go()
+        return _Way(self._parts, self._parts.around, packet, choice, draws).go()
 
-    def outcome(self, packet: Packet, buckets: Mapping[Classifier, int], choice: int = 0) -> Trace:
+    def outcome(
+        self, packet: Packet, buckets: Mapping[Classifier, int], choice: int = 0, draws: Draws = NOTHING_DRAWN
+    ) -> Trace:
         """What becomes of a packet whose fields hash to these buckets, without the steps: several times as fast."""
-        return _Way(self._parts, self._parts.around.supposing(buckets), packet, choice, explained=False).go()
+        return _Way(self._parts, self._parts.around.supposing(buckets), packet, choice, draws, explained=False).go()
+
+    @property
+    def router(self) -> Router:
+        """The router whose packets it traces."""
+        return self._parts.router
 
     def classes(self, family: Family) -> PacketClasses:
         """The classes of packets that this router can't tell apart."""
@@ -121,10 +128,18 @@ class _Way:
     """One packet on its way: the steps so far, and what is known of it."""
 
     def __init__(
-        self, parts: _Parts, around: Surroundings, packet: Packet, choice: int, *, explained: bool = True
+        self,
+        parts: _Parts,
+        around: Surroundings,
+        packet: Packet,
+        choice: int,
+        draws: Draws,
+        *,
+        explained: bool = True,
     ) -> None:
         self._parts = parts
-        self._around = around
+        self._drawing = Drawing(draws)
+        self._around = around.drawing(self._drawing)
         self._explained = explained
         self._packet = packet
         self._choice = choice
@@ -248,31 +263,11 @@ class _Way:
         return run.ending is not Ending.DROPPED
 
     def _source_is_believed(self, way_back: str) -> bool:
-        """Linux's checks of an IPv4 source: none of the router's own, and what the reverse-path filter asks for.
-
-        Source: Linux, fib_validate_source(); RFC 3704, 2. Asked without a mark, as of an answer that comes in where
-        the packet is to leave. Loose: some route must lead to the source; strict: by the interface it came in by.
-        """
-        packet, machine = self._packet, self._parts.machine
-        arrival = packet.in_interface or ""
-        if packet.family is not Family.IPV4:
-            return True
-        if type_of(packet.source, machine) is not AddressType.UNICAST and int(packet.source):
-            self._steps.append(Step("routing", "source address", matched=True, detail="nobody else can have it"))
-            return False
-        asked = reverse_path(self._parts.sysctls, arrival)
-        # To a broadcast or group no answer comes from that address.
-        mine = type_of(packet.destination, machine) in (AddressType.LOCAL, AddressType.UNICAST)
-        question = Question(packet.source, packet.destination if mine else IPv4Address(0), in_interface=way_back)
-        back = self._parts.fib.decide(question)
-        route = back.tried[-1].route if back.tried else None
-        if asked == NO_FILTER or (back.hop is not None and asked != STRICT):
-            return True
-        if back.hop is not None and route is not None and any(hop.interface == arrival for hop in route.hops):
-            return True
-        detail = "another way back" if back.hop is not None else "no route to the source"
-        self._steps.append(Step("routing", "reverse-path filter", matched=True, detail=detail))
-        return False
+        parts = self._parts
+        doubt = disbelief(self._packet, way_back, parts.machine, parts.fib, parts.sysctls)
+        if doubt is not None:
+            self._steps.append(doubt)
+        return doubt is None
 
     def _may_leave(self, interface: str, snat: Address | None) -> bool:
         """The leak guard (`core.compile.guard`). Only policies have it, and they translate no destinations."""
@@ -317,10 +312,10 @@ class _Way:
         for rule in self._parts.router.nat:
             if rule.chain != chain or self._packet.family not in rule.families:
                 continue
-            failed = next((m for m in rule.matchers if not holds(m, self._sight, self._around)), None)
+            asked = ask(rule, self._sight, self._around)
             if self._explained:
-                self._steps.append(nat_step(rule, failed, self._sight, self._around))
-            if failed is None:
+                self._steps.append(nat_step(rule, asked, self._sight, self._around))
+            if asked.failed is None:
                 return rule
         return None
 
@@ -395,4 +390,5 @@ class _Way:
             self._dnat,
             self._dnat_port,
             self._ways,
+            tuple(self._drawing.drawn),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from evenflow.core.chance_groups import chance_groups
 from evenflow.core.routing import RECURSION_DEPTH
 from evenflow.core.streams import stream_groups
 from evenflow.model.matcher import MarkKind, MarkMatch
@@ -24,6 +25,7 @@ from evenflow.model.router import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from evenflow.core.chance_groups import ChanceGroup
     from evenflow.core.streams import StreamGroup
     from evenflow.model.finding import Origin
     from evenflow.model.flow import Address
@@ -38,8 +40,9 @@ class RouterUplink:
         name: that of the routing table in which it is nearest, else of its interface, else its gateway's address.
         interface: its device; None when the file does not tell where its gateway's address is.
         table: the routing table that it has its name from, None if from none.
-        target: its streams over the denominator, 0 to 1: what was asked for, all uplinks up. The mean where several
-            groups of rules (for different networks, say) divide connections.
+        target: its streams over the denominator, 0 to 1: what was asked for, all uplinks up; of rules by counters and
+            chance (`nth`, `random`) what they come to in the long run. The mean where several groups of rules (for
+            different networks, say) divide connections.
         connection_marks: the marks that lead to it, in the order of the rules.
         gateways: all gateways that default routes name for it.
         bandwidth_bps: what the file says of its speed, None if nothing.
@@ -259,7 +262,8 @@ def _marks(router: Router, nearest: Mapping[str, _Nearest]) -> dict[str | Addres
 def _targets(router: Router, nearest: Mapping[str, _Nearest]) -> dict[str | Address, Fraction]:
     """The target share of each uplink."""
     routing = routing_marks(router)
-    groups = [group for group in stream_groups(router) if _leads_somewhere(group, routing)]
+    all_groups: tuple[StreamGroup | ChanceGroup, ...] = (*stream_groups(router), *chance_groups(router))
+    groups = [group for group in all_groups if _leads_somewhere(group, routing)]
     found: defaultdict[str | Address, Fraction] = defaultdict(Fraction)
     for group in groups:
         for mark, share in group.shares().items():
@@ -270,7 +274,7 @@ def _targets(router: Router, nearest: Mapping[str, _Nearest]) -> dict[str | Addr
     return dict(found)
 
 
-def _leads_somewhere(group: StreamGroup, routing: Mapping[str, str]) -> bool:
+def _leads_somewhere(group: StreamGroup | ChanceGroup, routing: Mapping[str, str]) -> bool:
     """Whether a group divides connections among routes: not those for queues or servers."""
     if group.kind is MarkKind.CONNECTION:
         return any(mark in routing for mark in group.shares())

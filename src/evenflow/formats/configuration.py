@@ -64,6 +64,18 @@ def read(content: bytes, file: str, *, accept_unsupported: bool = False) -> Load
     return replace(loaded, findings=accepting_unsupported(loaded.findings)) if accept_unsupported else loaded
 
 
+def all_findings(loaded: Loaded) -> tuple[Finding, ...]:
+    """What `parse` tells, and what only the exact meaning shows, with witnesses: as `evenflow check` has it.
+
+    Without the rules that can't run it is another router: what is exact of that one is not so of the one that is meant.
+    """
+    from evenflow.core.lint.exact import exact_findings
+
+    if loaded.router is None or (loaded.stated is not None and has_errors(loaded.findings)):
+        return loaded.findings
+    return exact_findings(loaded.router, loaded.findings)
+
+
 def accepting_unsupported(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings with a warning in place of each error that says what RouterOS does and evenflow can't."""
     from evenflow.formats.routeros import UNSUPPORTED

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evenflow.core.rule_words import action, condition
+from evenflow.model.matcher import NthMatch
 from evenflow.model.protocols import protocol_name
 from evenflow.model.router import MarkAction, SpreadAction
 
@@ -101,6 +102,15 @@ def _step(step: Step, told: Told) -> dict[str, Any]:
         "failed": condition(step.failed) if step.failed is not None else None,
         "found": told.cleaned(step.found) if step.failed is not None else None,
         "hash": _hash(step.hashed, step) if step.hashed is not None else None,
+        "drawn": [
+            {
+                "condition": condition(one.matcher),
+                "number": one.number,
+                "of": one.matcher.every if isinstance(one.matcher, NthMatch) else 100,
+                "matched": one.matches,
+            }
+            for one in step.drawn
+        ],
         "change": (
             {"kind": step.change.kind.value, "before": step.change.before, "after": step.change.after}
             if step.change is not None

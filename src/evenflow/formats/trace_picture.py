@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from evenflow.core.explain import in_words
 from evenflow.core.explain_routing import NOTHING_THERE
 from evenflow.core.rule_words import NO_MARK, condition, conditions, property_of
 from evenflow.core.streams import stream_groups
@@ -103,11 +104,11 @@ class _Stage:
         self._told, self._every = told, every
 
     def lines(self, steps: Iterable[Step]) -> Iterator[Line]:
-        """Matching rules one by one, those between them together."""
-        for matched, run in groupby(steps, key=lambda step: step.matched or _was_asked(step)):
-            if matched:
+        """Matching rules, and those that only chance speaks against, one by one; those between them together."""
+        for told, run in groupby(steps, key=lambda step: step.matched or _was_asked(step) or _fell_otherwise(step)):
+            if told:
                 for step in run:
-                    yield from self._match(step)
+                    yield from (self._miss(step),) if _fell_otherwise(step) else self._match(step)
             elif self._every:
                 for step in run:
                     yield self._miss(step)
@@ -160,6 +161,8 @@ class _Stage:
         yield _line(headline, 2)
         if step.rule is not None and step.rule.matchers:
             yield _line([Part(printable(conditions(step.rule)), "quiet")], 4)
+        for one in step.drawn:
+            yield _line([Part(f"{condition(one.matcher)}: it is {in_words(one)}")], 4)
         if step.hashed is not None:
             yield from self._hash(step, step.hashed)
         if step.change is not None:
@@ -215,6 +218,11 @@ class _Stage:
 def _was_asked(step: Step) -> bool:
     """Whether a route rule matched, though its table had no usable route: why not is worth to tell."""
     return bool(step.routes) or step.detail == NOTHING_THERE
+
+
+def _fell_otherwise(step: Step) -> bool:
+    """Whether only a counter or chance speaks against a rule: another packet like this one would meet it."""
+    return not step.matched and bool(step.drawn)
 
 
 def _reason(step: Step) -> str:

@@ -210,6 +210,27 @@ class PccMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class NthMatch:
+    """`nth=EVERY,PACKET`: packet number `packet`, from 1 on, of each `every` that get to it.
+
+    The rule that has it has a counter of its own. It counts the packets that all other conditions of the rule hold for:
+    those are asked first. RouterOS has no `!` for it. Source: MikroTik's manual, "Mangle", nth.
+    """
+
+    every: int
+    packet: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RandomMatch:
+    """`random=PERCENT`: so many of 100 packets, 1 to 99, each by a draw of its own. RouterOS has no `!` for it."""
+
+    percent: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UnsupportedMatch:
     """A property that RouterOS knows and that can't be asked for here: `hotspot=auth`. The value has its `!` in it.
 
@@ -235,5 +256,7 @@ Matcher = (
     | StateMatch
     | SourceMacMatch
     | PccMatch
+    | NthMatch
+    | RandomMatch
     | UnsupportedMatch
 )

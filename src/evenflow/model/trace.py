@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.model.finding import NOWHERE, Origin
+from evenflow.model.matcher import NthMatch
 
 if TYPE_CHECKING:
     from evenflow.model.flow import Address
-    from evenflow.model.matcher import Classifier, MarkKind, Matcher
+    from evenflow.model.matcher import Classifier, MarkKind, Matcher, RandomMatch
     from evenflow.model.router import MangleRule, NatRule
 
 
@@ -55,6 +56,26 @@ class Hashed:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a packet got at a condition of a rule that is left to a counter or to chance.
+
+    Attributes:
+        number: of `nth` which packet of a round it is, 1 to `every`; of `random` a number from 0 to 99.
+    """
+
+    rule: MangleRule | NatRule
+    matcher: NthMatch | RandomMatch
+    number: int
+
+    @property
+    def matches(self) -> bool:
+        """Whether the condition holds with it."""
+        if isinstance(self.matcher, NthMatch):
+            return (self.number == self.matcher.packet) != self.matcher.negated
+        return (self.number < self.matcher.percent) != self.matcher.negated
+
+
+@dataclass(frozen=True, slots=True)
 class MarkChange:
     """A rule set a mark; None is no-mark. It may have been the same before."""
 
@@ -93,6 +114,7 @@ class Step:
         failed: the first condition of it that did not hold.
         found: what the packet had instead.
         hashed: the classifier of the rule, if it got as far as to look at it.
+        drawn: what the packet got at its `random` and `nth`, as far as it got there.
         change: the mark that it set.
         routes: what the table that a route rule leads to had to say; those that were passed over first.
     """
@@ -106,6 +128,7 @@ class Step:
     failed: Matcher | None = None
     found: str = ""
     hashed: Hashed | None = None
+    drawn: tuple[Drawn, ...] = ()
     change: MarkChange | None = None
     routes: tuple[RouteLook, ...] = ()
 
@@ -121,6 +144,7 @@ class Trace:
         out_interface: where it leaves, None when it does not.
         snat: source address after NAT, None when it is not changed (or only the kernel can tell).
         dnat, dnat_port: destination after NAT, None when it is not changed.
+        drawn: what it got at conditions that are left to counters and chance, in the order of its way.
         ways: among how many next hops the kernel chooses by a hash that only it knows; this is the way by one of them.
     """
 
@@ -136,3 +160,4 @@ class Trace:
     dnat: Address | None = None
     dnat_port: int | None = None
     ways: int = 1
+    drawn: tuple[Drawn, ...] = ()

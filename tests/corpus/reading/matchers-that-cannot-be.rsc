@@ -1,6 +1,6 @@
 /ip firewall mangle
-add action=mark-connection chain=prerouting new-connection-mark=c1 nth=2,1
-add action=mark-connection chain=prerouting new-connection-mark=c2 random=50
+add action=mark-connection chain=prerouting new-connection-mark=c1 fragment=yes
+add action=mark-connection chain=prerouting new-connection-mark=c2 icmp-options=8:0
 add action=mark-connection chain=prerouting new-connection-mark=c3 hotspot=auth
 add action=mark-connection chain=prerouting new-connection-mark=c4 layer7-protocol=video
 add action=mark-connection chain=prerouting new-connection-mark=c5 protocol=tcp tls-host=*.example.com

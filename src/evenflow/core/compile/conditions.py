@@ -28,11 +28,13 @@ from evenflow.model.matcher import (
     InInterfaceList,
     MarkKind,
     MarkMatch,
+    NthMatch,
     OutInterface,
     OutInterfaceList,
     PccMatch,
     PortMatch,
     ProtocolMatch,
+    RandomMatch,
     SourceMacMatch,
     StateMatch,
 )
@@ -50,10 +52,12 @@ from evenflow.model.nft import (
     Meta,
     MetaKey,
     NftSet,
+    NumberGenerator,
     Payload,
     PayloadBase,
     Range,
     SetElement,
+    ToNetworkOrder,
 )
 
 if TYPE_CHECKING:
@@ -169,7 +173,7 @@ class Conditions:
     def all_of(self, matchers: Sequence[Matcher]) -> Alternatives:
         """All matchers together. A protocol with ports that is named already is not asked for again."""
         ported = any(isinstance(m, ProtocolMatch) and m.protocol in PORT_PROTOCOLS and not m.negated for m in matchers)
-        # Cheap looks at marks and interfaces first, so that most packets leave a rule early; the hash comes last.
+        # Cheap looks at marks and interfaces first, so that most packets leave a rule early; the hash and chance last.
         ordered = sorted(matchers, key=_cost)
         parts = [self.one(matcher, ported=ported) for matcher in ordered]
         return tuple(tuple(itertools.chain.from_iterable(choice)) for choice in itertools.product(*parts))
@@ -209,6 +213,14 @@ class Conditions:
                 bits = sum(STATE_BITS[state] for state in states)
                 masked = (Ct(CtKey.STATE), Bitwise(word(bits), word(0)))
                 return ((*masked, Cmp(CmpOp.EQ if negated else CmpOp.NEQ, word(0))),)
+            case NthMatch(every, packet, negated):
+                if every == 1:
+                    return NEVER if negated else ALWAYS
+                # The first packet that is counted gets 0.
+                return ((NumberGenerator(every), Cmp(_equal(negated=negated), word(packet - 1))),)
+            case RandomMatch(percent, negated):
+                below = Cmp(CmpOp.GTE if negated else CmpOp.LT, percent.to_bytes(4, "big"))
+                return ((NumberGenerator(100, random=True), ToNetworkOrder(), below),)
             case SourceMacMatch(mac, negated):
                 is_ethernet = (Meta(MetaKey.IIFTYPE), Cmp(CmpOp.EQ, _ETHERNET))
                 mac_is = (Payload(PayloadBase.LINK, 6, 6), Cmp(_equal(negated=negated), mac))
@@ -369,6 +381,10 @@ def _cost(matcher: Matcher) -> int:
     match matcher:
         case InInterface() | OutInterface() | MarkMatch() | StateMatch():
             return 0
+        case NthMatch():
+            return 5  # it counts what all others let through
+        case RandomMatch():
+            return 4
         case PccMatch():
             return 3
         case AddressTypeMatch():

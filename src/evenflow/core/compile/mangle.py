@@ -16,6 +16,7 @@ from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark
 from evenflow.core.compile.effects import Chains, Effects
 from evenflow.core.compile.names import fitting, log_prefix, rule_comment, safe_name
 from evenflow.core.compile.runs import run_at
+from evenflow.core.draws import counting, is_by_chance, without_counting
 from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain, without_misses
 from evenflow.core.matching import SOME_MARK, Sight, Surroundings, Unknown
 from evenflow.model.flow import BOTH_FAMILIES, Family
@@ -35,6 +36,7 @@ from evenflow.model.nft import (
     NftSet,
     SetElement,
     Verdict,
+    goto,
     jump,
 )
 from evenflow.model.router import (
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
     from evenflow.core.compile.runs import Dimension, Run
     from evenflow.core.numbering import Numbers
+    from evenflow.model.matcher import Matcher
     from evenflow.model.nft import Expression
     from evenflow.model.router import MangleRule
 
@@ -162,33 +165,55 @@ class _FamilyCompiler:
         for chain in sorted(self.jumped_to - set(self.chains)):
             self.made.add(NftChain(self.chain_name(chain)))
         for chain, rules in self.chains.items():
-            found: list[NftRule] = []
-            position = 0
-            while position < len(rules):
-                run = run_at(rules, position)
-                if run is not None:
-                    found += self._dispatch(f"{self.chain_name(chain)}/{position}", run)
-                    position += len(run.rules)
-                else:
-                    found += self._rule(chain, rules, position)
-                    position += 1
-            self.made.add(NftChain(self.chain_name(chain), tuple(found)))
+            self.made.add(NftChain(self.chain_name(chain), tuple(self._rules(chain, rules, 0))))
+
+    def _rules(self, chain: str, rules: Sequence[MangleRule], position: int) -> list[NftRule]:
+        """The rules of a chain from a position on."""
+        found: list[NftRule] = []
+        while position < len(rules):
+            run = run_at(rules, position)
+            if run is not None:
+                found += self._dispatch(f"{self.chain_name(chain)}/{position}", run)
+                position += len(run.rules)
+                continue
+            rule, does = rules[position], self._action(chain, rules, position)
+            position += 1
+            if does and self._counts_together(rule):
+                name = f"{self.chain_name(chain)}/{position - 1}"
+                if isinstance(rule.action, ReturnAction):
+                    return found + self._counted_return(rule, name, self._rules(chain, rules, position))
+                one = self.made.add(NftChain(f"{name}/counted", tuple(self._rule(rule, counting(rule), does))))
+                found += self._rule(rule, without_counting(rule), (Act(jump(one)),))
+            elif does:
+                found += self._rule(rule, rule.matchers, does)
+        return found
 
     # --- one rule ------------------------------------------------------------------------------------------------
 
-    def _rule(self, chain: str, rules: Sequence[MangleRule], position: int) -> list[NftRule]:
-        rule = rules[position]
-        if isinstance(rule.action, SpreadAction):
-            name = self._spread(chain, rules, position)
-            does: tuple[Expression, ...] = (Act(jump(name)),)
-        else:
-            does = self._does(rule)
-        if not does:
-            return []
-        return [
-            NftRule((*condition, *does), rule_comment(rule.comment))
-            for condition in self.conditions.all_of(rule.matchers)
-        ]
+    def _rule(self, rule: MangleRule, matchers: Sequence[Matcher], does: tuple[Expression, ...]) -> list[NftRule]:
+        """What a rule does, on these conditions."""
+        ways = self.conditions.all_of(matchers)
+        return [NftRule((*condition, *does), rule_comment(rule.comment)) for condition in ways]
+
+    def _counts_together(self, rule: MangleRule) -> bool:
+        """Whether packets come to the rule's counter by several alternatives, each a rule of the kernel's."""
+        return bool(counting(rule)) and len(self.conditions.all_of(without_counting(rule))) > 1
+
+    def _counted_return(self, rule: MangleRule, name: str, rest: Sequence[NftRule]) -> list[NftRule]:
+        """A `return` whose counter has a chain of its own, and the rest of the chain that it stands in.
+
+        They are gone to, not jumped to: so it returns from the chain that the rule stands in.
+        """
+        go_on = NftRule((Act(goto(self.made.add(NftChain(f"{name}/rest", tuple(rest))))),))
+        counted = (*self._rule(rule, counting(rule), (Act(RETURN),)), go_on)
+        one = self.made.add(NftChain(f"{name}/counted", counted))
+        return [*self._rule(rule, without_counting(rule), (Act(goto(one)),)), go_on]
+
+    def _action(self, chain: str, rules: Sequence[MangleRule], position: int) -> tuple[Expression, ...]:
+        """What a rule does with the packets that it takes; () is nothing."""
+        if isinstance(rules[position].action, SpreadAction):
+            return (Act(jump(self._spread(chain, rules, position))),)
+        return self._does(rules[position])
 
     def _does(self, rule: MangleRule) -> tuple[Expression, ...]:
         match rule.action:
@@ -275,7 +300,8 @@ class _FamilyCompiler:
         plain = Effects(((MarkKind.CONNECTION, owner),), not spread.passthrough)
         if chain not in BUILT_IN_CHAINS or chain in self.jumped_to or not spread.passthrough:
             return self.made.verdict(plain)  # the end of this chain is not the end of the hook
-        given = frozenset(m for m in rules[position].matchers if not isinstance(m, MarkMatch))
+        matchers = rules[position].matchers
+        given = frozenset(m for m in matchers if not (isinstance(m, MarkMatch) or is_by_chance(m)))
         sight = _without_interface(Sight(connection_mark=owner, given=given), chain)
         run = continue_chain(rules[position + 1 :], self.chains, sight, self.around)
         if run.ending not in (Ending.END, Ending.ACCEPTED):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.compile.conditions import Conditions, of_family
 from evenflow.core.compile.names import rule_comment
+from evenflow.core.draws import counting, without_counting
 from evenflow.model.flow import BOTH_FAMILIES, Family
-from evenflow.model.nft import ACCEPT, Act, Hook, Immediate, Masq, Nat, NftChain, NftRule, Redir
+from evenflow.model.nft import ACCEPT, Act, Hook, Immediate, Masq, Nat, NftChain, NftRule, Redir, jump
 from evenflow.model.router import AcceptAction, DestinationNat, Masquerade, Redirect, SourceNat
 
 if TYPE_CHECKING:
@@ -33,21 +34,40 @@ def compile_nat(around: Surroundings, numbers: Numbers, sets: Sets, chains: Chai
     """Add the chains of the NAT list of `around.router`."""
     translators = {family: Conditions(family, around, numbers, sets) for family in BOTH_FAMILIES}
     for name, hook in _HOOKS.items():
-        rules = [made for rule in around.router.nat if rule.chain == name for made in _nat_rules(rule, translators)]
+        rules = [
+            made
+            for position, rule in enumerate(around.router.nat)
+            if rule.chain == name
+            for made in _nat_rules(rule, translators, chains, f"{name}/{position}")
+        ]
         if rules:
             chains.add(NftChain(name, tuple(rules), hook))
 
 
-def _nat_rules(rule: NatRule, translators: dict[Family, Conditions]) -> Iterator[NftRule]:
+def _nat_rules(rule: NatRule, translators: dict[Family, Conditions], chains: Chains, name: str) -> list[NftRule]:
+    """A rule; where packets come to its counter by several alternatives, that has a chain of its own."""
+    made = list(_alternatives(rule, translators))
+    if len(made) < 2 or not counting(rule):
+        return made
+    counted = replace(rule, matchers=counting(rule))
+    one = chains.add(NftChain(f"{name}/counted", tuple(_alternatives(counted, translators))))
+    return list(_alternatives(replace(rule, matchers=without_counting(rule)), translators, (Act(jump(one)),)))
+
+
+def _alternatives(
+    rule: NatRule, translators: dict[Family, Conditions], instead: tuple[Expression, ...] | None = None
+) -> Iterator[NftRule]:
+    """The rules of the kernel's, no two of which take the same packet; with `instead`, they do that."""
     by_family = {family: translators[family].all_of(rule.matchers) for family in rule.families}
     neutral = isinstance(rule.action, Masquerade | Redirect | AcceptAction)
     if len(by_family) > 1 and neutral and len(set(by_family.values())) == 1:
         for condition in next(iter(by_family.values())):
-            yield NftRule((*condition, *_does(rule, None)), rule_comment(rule.comment))
+            yield NftRule((*condition, *(instead or _does(rule, None))), rule_comment(rule.comment))
         return
     for family, alternatives in by_family.items():
         for condition in alternatives:
-            yield NftRule((*of_family(family), *condition, *_does(rule, family)), rule_comment(rule.comment))
+            does = instead or _does(rule, family)
+            yield NftRule((*of_family(family), *condition, *does), rule_comment(rule.comment))
 
 
 def _does(rule: NatRule, family: Family | None) -> tuple[Expression, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evenflow.core.draws import has_chance
 from evenflow.model.matcher import InInterface, MarkMatch, OutInterface
 from evenflow.model.router import AcceptAction, JumpAction, MarkAction, ReturnAction
 
@@ -52,7 +53,7 @@ def _run_along(rules: Sequence[MangleRule], position: int, dimension: Dimension)
         key = _key_like(rule, dimension)
         if key is None or key in keys or frozenset(_without(rule, key)) != frozenset(common):
             break
-        if not _leaves_alone(rule, dimension):
+        if not _leaves_alone(rule, dimension) or has_chance(rule):  # each counts for itself
             break
         members.append(rule)
         keys.append(key)

@@ -7,6 +7,8 @@
 | table-undeclared | error, warning | a table is used and not declared; error if others are (RouterOS 7) |
 | mark-never-set | warning | a connection or packet mark is asked for, and no rule sets it |
 | pcc-remainder | warning | a remainder is taken by no rule, or by two |
+| by-chance | info | rules leave it to counters and chance which packets they take |
+| chance-per-packet | warning | such a rule draws for each packet of a connection |
 | equal-distance | warning | two default routes of main have the same distance |
 | no-ipv6-multipath | warning | IPv6 routes of the same distance that can't share |
 | denominators-too-far-apart, jump-loop, too-many-marks, too-many-route-rules, distance-zero | error | no kernel can |
@@ -36,6 +38,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.limits import limit_findings
 from evenflow.core.lint.chains import chain_findings
+from evenflow.core.lint.chance import chance_findings
 from evenflow.core.lint.classifiers import classifier_findings
 from evenflow.core.lint.lists import list_findings
 from evenflow.core.lint.machine import machine_findings
@@ -61,6 +64,7 @@ def lint(router: Router) -> tuple[Finding, ...]:
             *limit_findings(router),
             *mark_findings(router),
             *classifier_findings(router),
+            *chance_findings(router),
             *route_findings(router),
             *chain_findings(router),
             *list_findings(router),

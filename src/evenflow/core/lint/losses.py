@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from evenflow.core.draws import most_draws, parts_of
 from evenflow.core.failover import AS_USUAL, stand
 from evenflow.core.following import uplink_of
 from evenflow.core.hosts import hosts, listed
@@ -22,12 +24,14 @@ from evenflow.model.flow import Family
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from evenflow.core.draws import Part
     from evenflow.core.hosts import Host
     from evenflow.core.uplinks import RouterUplink
     from evenflow.model.finding import Finding
     from evenflow.model.flow import Packet
     from evenflow.model.matcher import Classifier
     from evenflow.model.router import Router
+    from evenflow.model.trace import Trace
 
 #: Most packets that are traced for this. A script of 300 rules needs some hundred.
 _MOST_TRACES = 2000
@@ -80,8 +84,8 @@ class _Losses:
         self._router, self._known, self._host, self._seed = router, known, host, seed
         self._tracer = Tracer(router, host.machine, seed)
         self._classes = self._tracer.classes(Family.IPV4).buckets
-        self._ways: dict[tuple[int, ...], str] = {}
-        self.cost = 2 * prod(max(of_each) + 1 for of_each in self._classes.values())
+        self._ways: dict[tuple[int, ...], list[Part[Trace]]] = {}
+        self.cost = 2 * prod(max(of_each) + 1 for of_each in self._classes.values()) * most_draws(router)
 
     def all(self) -> Iterator[_Loss]:
         for uplink in self._known:
@@ -94,21 +98,23 @@ class _Losses:
         after = self._after(uplink)
         parts: defaultdict[str, Fraction] = defaultdict(Fraction)
         for value in _values(self._tracer, after):
-            if self._before(value) == uplink.name:
-                parts[self._way(after, value)] += value.part
+            for before in self._before(value):
+                if self._way(before.end) == uplink.name:
+                    then = after.outcome(self._host.packet, value.buckets, draws=before.draws)
+                    parts[self._way(then)] += value.part * before.part
         return parts
 
-    def _before(self, value: _Value) -> str:
-        """Where such a connection goes while nothing is lost."""
+    def _before(self, value: _Value) -> list[Part[Trace]]:
+        """What becomes of such a connection while nothing is lost, for all that it may draw."""
         key = tuple(of_each[value.buckets[classifier]] for classifier, of_each in self._classes.items())
         known = self._ways.get(key)
         if known is None:
-            known = self._ways[key] = self._way(self._tracer, value)
+            go = partial(self._tracer.outcome, self._host.packet, value.buckets, 0)
+            known = self._ways[key] = parts_of(go, _MOST_TRACES)
         return known
 
-    def _way(self, tracer: Tracer, value: _Value) -> str:
-        """The uplink that such a connection takes, or its interface; "" if it gets nowhere."""
-        trace = tracer.outcome(self._host.packet, value.buckets)
+    def _way(self, trace: Trace) -> str:
+        """The uplink that a connection takes, or its interface; "" if it gets nowhere."""
         return uplink_of(trace, self._known) or trace.out_interface or ""
 
     def _after(self, uplink: RouterUplink) -> Tracer:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evenflow.core.chance_groups import chance_groups
 from evenflow.core.conditions import conditions
-from evenflow.core.streams import stream_groups
+from evenflow.core.streams import StreamGroup, stream_groups
 from evenflow.core.uplinks import table_of
 from evenflow.model.finding import Finding, error, warning
 from evenflow.model.matcher import MarkKind, MarkMatch, PccMatch
@@ -14,7 +15,7 @@ from evenflow.model.router import MAIN_TABLE, JumpAction, MarkAction, SpreadActi
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenflow.core.streams import StreamGroup
+    from evenflow.core.chance_groups import ChanceGroup
     from evenflow.model.finding import Origin
     from evenflow.model.matcher import Matcher
     from evenflow.model.router import MangleRule, Router
@@ -28,12 +29,13 @@ def mark_findings(router: Router) -> Iterator[Finding]:
     yield from _never_set(router)
 
 
-# --- connection marks that a classifier sets -----------------------------------------------------------------------
+# --- connection marks that a classifier or chance sets -------------------------------------------------------------
 
 
 def _not_routed(router: Router) -> Iterator[Finding]:
     told: set[str] = set()
-    for group in stream_groups(router):
+    groups: tuple[StreamGroup | ChanceGroup, ...] = (*stream_groups(router), *chance_groups(router))
+    for group in groups:
         if group.kind is not MarkKind.CONNECTION:
             continue
         for rule in group.rules:
@@ -75,9 +77,9 @@ def _asks_for(matcher: Matcher, mark: str) -> bool:
     return (matcher.mark == mark) != matcher.negated
 
 
-def _routed_beside(group: StreamGroup, router: Router) -> bool:
+def _routed_beside(group: StreamGroup | ChanceGroup, router: Router) -> bool:
     """Whether the same streams get routing marks directly, by a classifier on `mark-routing`."""
-    return any(
+    return isinstance(group, StreamGroup) and any(
         isinstance(rule.action, MarkAction)
         and rule.action.kind is MarkKind.ROUTING
         and any(isinstance(m, PccMatch) and m.classifier is group.classifier for m in rule.matchers)

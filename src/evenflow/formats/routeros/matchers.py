@@ -23,11 +23,13 @@ from evenflow.model.matcher import (
     InInterfaceList,
     MarkKind,
     MarkMatch,
+    NthMatch,
     OutInterface,
     OutInterfaceList,
     PccMatch,
     PortMatch,
     ProtocolMatch,
+    RandomMatch,
     SourceMacMatch,
     StateMatch,
     UnsupportedMatch,
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 NO_MARK = "no-mark"
 
 _PCC = re.compile(r"([a-z-]+):([0-9]{1,9})/([0-9]{1,9})")
+_NTH = re.compile(r"([0-9]{1,9}),([0-9]{1,9})")
+_OLD_NTH = re.compile(r"([0-9]{1,9}),[0-9]{1,9},([0-9]{1,9})")
+_RANDOM = re.compile(r"[1-9][0-9]?")
 _CLASSIFIERS = {classifier.value: classifier for classifier in Classifier}
 _STATES = {state.value: state for state in ConnectionState}
 _TYPES = {kind.value: kind for kind in AddressType}
@@ -111,6 +116,33 @@ def _pcc(given: _Given) -> Matcher:
     return PccMatch(_CLASSIFIERS[found[1]], denominator, int(found[3]), given.negated)
 
 
+def _nth(given: _Given) -> Matcher:
+    _not_negated(given)
+    old = _OLD_NTH.fullmatch(given.text)
+    if old is not None:
+        # RouterOS 2 counted from 0, and up to EVERY.
+        now = f"nth={int(old[1]) + 1},{int(old[2]) + 1}"
+        raise BadValueError(
+            f"EVERY,COUNTER,PACKET is a form of RouterOS 2, with counters that rules share; write {now}"
+        )
+    found = _NTH.fullmatch(given.text)
+    if found is None or not 1 <= int(found[2]) <= int(found[1]):
+        raise BadValueError("it is no EVERY,PACKET; write which packet of how many, such as 2,1 and 2,2")
+    return NthMatch(int(found[1]), int(found[2]))
+
+
+def _random(given: _Given) -> Matcher:
+    _not_negated(given)
+    if _RANDOM.fullmatch(given.text) is None:
+        raise BadValueError("it is no percentage from 1 to 99")
+    return RandomMatch(int(given.text))
+
+
+def _not_negated(given: _Given) -> None:
+    if given.negated:
+        raise BadValueError("RouterOS has no ! here; say which packets are wanted")
+
+
 #: Types of addresses that can't be asked for here.
 _OTHER_TYPES = frozenset(("anycast", "blackhole", "nat", "prohibit", "throw", "unreachable"))
 
@@ -143,6 +175,8 @@ _READERS: dict[str, Callable[[_Given], Matcher]] = {
     "connection-state": _state,
     "src-mac-address": lambda given: SourceMacMatch(values.mac(given.text), given.negated),
     "per-connection-classifier": _pcc,
+    "nth": _nth,
+    "random": _random,
 }
 
 
@@ -199,7 +233,6 @@ _HELD_BY_ALL = frozenset((("ipsec-policy", "in,none"), ("ipsec-policy", "out,non
 _NO_COUNTING = "nothing is counted or measured here; write it without"
 _NO_LOOKING_INSIDE = "nobody looks into packets here; choose by addresses, ports or address lists"
 _INSTEAD = {
-    **dict.fromkeys(("nth", "random"), "use per-connection-classifier, which keeps a connection on its uplink"),
     "hotspot": "there is no hotspot here; choose clients by address or interface",
     **dict.fromkeys(("content", "layer7-protocol", "p2p", "tls-host"), _NO_LOOKING_INSIDE),
     **dict.fromkeys(("connection-bytes", "connection-limit", "connection-rate", "dst-limit", "limit"), _NO_COUNTING),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from evenflow.core.draws import is_by_chance
+from evenflow.core.rule_words import property_of
 from evenflow.formats.routeros import values
 from evenflow.formats.routeros.mangle import LEFT_OUT, check_remainder, refuse_action
 from evenflow.formats.routeros.matchers import MatcherReader
-from evenflow.formats.routeros.nat_chains import BUILT_IN, StatedNat, can_return, written_out
+from evenflow.formats.routeros.nat_chains import BUILT_IN, StatedNat, beyond_us, can_return, written_out
 from evenflow.formats.routeros.properties import SCHEMAS
 from evenflow.formats.routeros.reading import Reading
 from evenflow.formats.routeros.values import BadValueError
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from evenflow.formats.routeros.items import Item
     from evenflow.formats.routeros.notes import Notes
-    from evenflow.model.matcher import AddressRange
+    from evenflow.model.matcher import AddressRange, Matcher
     from evenflow.model.router import NatAction, NatRule
 
 #: Chains of RouterOS 7 for what the router itself sends and gets.
@@ -64,6 +66,8 @@ class NatReader:
             reading.refuse("unsupported-chain", f"chain={chain} is no chain of NAT here; write srcnat or dstnat")
         action = self._action(reading, word, chain)
         matchers = self._matchers.read(reading)
+        if isinstance(action, JumpAction | ReturnAction):
+            matchers = self._certain(reading, matchers)
         if isinstance(action, ReturnAction) and not can_return(matchers):
             what = "action=return by a hardware address, or by ports without protocol=, can't be done here"
             reading.refuse("unsupported-action", f"{what}; write the rules behind it for the other packets")
@@ -71,6 +75,13 @@ class NatReader:
             return None
         check_remainder(reading, matchers)
         return StatedNat(chain, matchers, action, self._family, reading.comment(), item.origin)
+
+    def _certain(self, reading: Reading, matchers: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
+        """The conditions of a jump or return, which are asked in each rule of the chain: none may be left to chance."""
+        for matcher in filter(is_by_chance, matchers):
+            what = "it can't be asked here for a whole chain of NAT; ask for it in its rules"
+            reading.unasked(property_of(matcher), BadValueError(what, "unsupported-matcher"))
+        return beyond_us(matchers)
 
     def _action(self, reading: Reading, word: str, chain: str) -> NatAction | JumpAction | ReturnAction | None:
         if word in ("masquerade", "src-nat") and reading.value("to-ports", str, None) is not None:

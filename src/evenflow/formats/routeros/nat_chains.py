@@ -1,13 +1,17 @@
 """NAT chains of the user's, written out: a jump becomes the rules that it leads to, with its conditions in each.
 
-No NAT rule changes what a later one asks for, so that what is asked may be asked in any place.
+No NAT rule changes what a later one asks for, so that what is asked may be asked in any place; but not in several what
+is left to a counter or to chance.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from evenflow.core.draws import counting, is_by_chance
+from evenflow.core.rule_words import condition
 from evenflow.model.flow import PORT_PROTOCOLS
 from evenflow.model.matcher import PortMatch, ProtocolMatch, SourceMacMatch, UnsupportedMatch
 from evenflow.model.router import JumpAction, NatRule, ReturnAction
@@ -71,7 +75,17 @@ class _Writer:
                     what = f"chain={chain}: the chains that its rules jump to lead back to themselves, or are too many"
                     self._notes.error("unsupported-chain", rule.origin, f"{what}. The rule is left out")
                 reached = self._behind(rule, reached)
-        return [rule for _, rule in sorted(made, key=lambda pair: pair[0])]
+        return self._counted_once([rule for _, rule in sorted(made, key=lambda pair: pair[0])])
+
+    def _counted_once(self, rules: list[NatRule]) -> list[NatRule]:
+        """Of rules that stand in several places now, and have one counter, nobody can ask."""
+        places = Counter(rule.origin for rule in rules if counting(rule) and not _never_runs(rule))
+        for origin in (origin for origin, count in places.items() if count > 1):
+            what = "nth= can't be counted here in a chain that packets come to in several ways"
+            self._notes.error(
+                "unsupported-matcher", origin, f"{what}; write the rule in the built-in chain. The rule is left out"
+            )
+        return [replace(rule, matchers=beyond_us(rule.matchers)) if places[rule.origin] > 1 else rule for rule in rules]
 
     def _one(self, chain: str, rule: StatedNat, given: tuple[Matcher, ...], depth: int) -> Iterator[NatRule]:
         """What one rule of a chain becomes where packets that are `given` meet it."""
@@ -124,7 +138,17 @@ def _opposite(matcher: Matcher) -> Matcher:
     return replace(matcher, negated=not matcher.negated)
 
 
-def _never_runs(rule: StatedNat) -> bool:
+def beyond_us(matchers: Iterable[Matcher]) -> tuple[Matcher, ...]:
+    """The conditions, with those that are left to counters and chance as such that can't be asked for."""
+    return tuple(_unsupported(matcher) if is_by_chance(matcher) else matcher for matcher in matchers)
+
+
+def _unsupported(matcher: Matcher) -> Matcher:
+    name, _, value = condition(matcher).partition("=")
+    return UnsupportedMatch(name, value)
+
+
+def _never_runs(rule: StatedNat | NatRule) -> bool:
     return any(isinstance(matcher, UnsupportedMatch) for matcher in rule.matchers)
 
 

@@ -65,14 +65,14 @@ _EVERYWHERE = "comment copy-from disabled numbers place-before"
 
 _MATCHERS = """
 action chain connection-mark connection-state dst-address dst-address-list dst-address-type dst-port in-interface
-in-interface-list jump-target log-prefix out-interface out-interface-list packet-mark per-connection-classifier port
-protocol routing-mark src-address src-address-list src-address-type src-mac-address src-port
+in-interface-list jump-target log-prefix nth out-interface out-interface-list packet-mark per-connection-classifier
+port protocol random routing-mark src-address src-address-list src-address-type src-mac-address src-port
 """
 
 _UNSUPPORTED_MATCHERS = """
 connection-bytes connection-limit connection-nat-state connection-rate connection-type content dscp dst-limit fragment
 hop-limit hotspot icmp-options in-bridge-port in-bridge-port-list ingress-priority ipsec-policy ipv4-options
-headers layer7-protocol limit nth out-bridge-port out-bridge-port-list p2p packet-size priority psd random realm
+headers layer7-protocol limit out-bridge-port out-bridge-port-list p2p packet-size priority psd realm
 routing-table src-realm tcp-flags tcp-mss time tls-host tos ttl
 """
 

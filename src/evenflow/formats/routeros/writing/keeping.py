@@ -1,7 +1,7 @@
 """Rules of a script that a router has no words for: written again as they stand, with the handle, in their places.
 
 They do something that has no bearing on where packets go (`change-mss`), or look at what can't be looked at here
-(`nth`, `hotspot`): RouterOS knows what to do with them.
+(`limit`, `hotspot`): RouterOS knows what to do with them.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class Span:
 
 
 _MATCHERS = """
-connection-mark connection-state dst-address dst-address-list dst-address-type dst-port in-interface out-interface
-packet-mark per-connection-classifier port protocol routing-mark src-address src-address-list src-address-type
+connection-mark connection-state dst-address dst-address-list dst-address-type dst-port in-interface nth out-interface
+packet-mark per-connection-classifier port protocol random routing-mark src-address src-address-list src-address-type
 src-mac-address src-port
 """
 _INTERFACE_LISTS = "in-interface-list out-interface-list"

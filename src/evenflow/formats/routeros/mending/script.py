@@ -1,0 +1,119 @@
+"""A script that is to be mended: its text, what it says, what it means, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from evenflow.core.uplinks import uplinks
+from evenflow.formats import configuration
+from evenflow.formats.routeros import parse_statements
+from evenflow.formats.routeros.mending.edits import commands_of, edited
+from evenflow.formats.routeros.mending.text import source_text
+from evenflow.model.finding import Severity
+from evenflow.model.router import JumpAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from evenflow.core.uplinks import RouterUplink
+    from evenflow.formats.routeros.mending.edits import Edit
+    from evenflow.formats.routeros.mending.text import SourceText
+    from evenflow.formats.routeros.statement import Statement
+    from evenflow.model.finding import Finding
+    from evenflow.model.router import MangleRule, Router
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a finding is mended.
+
+    Attributes:
+        what: what the edits do, in words.
+    """
+
+    what: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a finding is the person's to mend.
+
+    Attributes:
+        proposal: lines that would do it one way, ready to be pasted.
+    """
+
+    why: str
+    proposal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script as it is at some point of mending; `router` has the rules that can't run here, too."""
+
+    file: str
+    text: SourceText
+    statements: tuple[Statement, ...]
+    router: Router
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def commands(self) -> Mapping[int, Statement]:
+        """By their first lines, the commands that can be edited."""
+        return commands_of(self.statements)
+
+    @cached_property
+    def uplinks(self) -> tuple[RouterUplink, ...]:
+        """The uplinks of the router."""
+        return uplinks(self.router)
+
+    def of(self, code: str) -> tuple[Finding, ...]:
+        """The findings of one code."""
+        return tuple(finding for finding in self.findings if finding.code == code)
+
+    def grave(self) -> Iterable[str]:
+        """The codes of warnings and errors, once for each finding."""
+        return (finding.code for finding in self.findings if finding.severity is not Severity.INFO)
+
+    def rule(self, line: int) -> MangleRule | None:
+        """The mangle rule that is made on a line, where it is one that can be edited."""
+        if line not in self.commands:
+            return None
+        return next((rule for rule in self.router.mangle if rule.origin.line == line), None)
+
+    def can_edit(self, *rules: MangleRule) -> bool:
+        """Whether each of the rules has a command of its own."""
+        return all(rule.origin.line in self.commands for rule in rules)
+
+    def gate(self, rule: MangleRule) -> MangleRule | None:
+        """The rule of `prerouting` by which packets come to a rule: itself, or the first jump to its chain."""
+        if rule.chain == "prerouting":
+            return rule
+        jumps = (each for each in self.router.mangle if each.chain == "prerouting")
+        return next((j for j in jumps if isinstance(j.action, JumpAction) and j.action.chain == rule.chain), None)
+
+    def edited(self, edits: Iterable[Edit]) -> Script | None:
+        """The script with some edits, read anew; None where it can't be read any more.
+
+        Raises:
+            UneditableError, MalformedError: as `edits.edited`.
+        """
+        return script_of(edited(self.text, self.statements, edits), self.file)
+
+
+def read_script(source: bytes, file: str) -> Script | None:
+    """A script to be mended; None where it can't be: it means no router, or can't be written back as it is."""
+    text = source_text(source)
+    return None if text is None else script_of(text, file)
+
+
+def script_of(text: SourceText, file: str) -> Script | None:
+    """The script that a text is."""
+    content = text.encoded()
+    loaded = configuration.parse(content, file)
+    if loaded.router is None:
+        return None
+    statements = parse_statements(content, file).statements
+    return Script(file, text, statements, loaded.stated or loaded.router, configuration.all_findings(loaded))

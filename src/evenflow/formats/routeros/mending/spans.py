@@ -1,0 +1,107 @@
+"""Where the words of one command stand in its text, so that one of them can be changed and the others stay."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenflow.formats.routeros.properties import SCHEMAS
+from evenflow.formats.routeros.scanner import Scanner
+from evenflow.formats.routeros.writing.words import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenflow.formats.routeros.statement import MenuPath
+
+_NAME = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=")
+_BLANK_LINE = re.compile(r"[ \t]*\\?[ \t]*")
+_BEFORE = re.compile(r"(?:[ \t]|\\[ \t]*\n)*\Z")
+
+#: Exports have these two first, and everything else in the order of the alphabet.
+_FIRST = ("action", "chain")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a command; `name` "" is no property: the command, its menu, an item."""
+
+    name: str
+    start: int
+    value: int
+    end: int
+
+
+def words(text: str, menu: MenuPath) -> tuple[Word, ...]:
+    """The words of one command, in order; abbreviated properties spelt out.
+
+    Raises:
+        MalformedError: it can't be read.
+    """
+    return tuple(_words(Scanner(text), menu))
+
+
+def _words(scan: Scanner, menu: MenuPath) -> Iterator[Word]:
+    schema = SCHEMAS.get(menu)
+    while True:
+        scan.skip_blanks()
+        start = scan.pos
+        sign = scan.text[start : start + 1]
+        if sign == "\n":  # a backslash is lost before it, and the reader has joined the lines
+            scan.pos += 1
+            continue
+        if sign in ("", "#", ";"):
+            return
+        name = _NAME.match(scan.text, start)
+        scan.pos = name.end() if name else start
+        value = scan.pos
+        scan.value(long=True)
+        if scan.pos == start:
+            return
+        said = name[1] if name else ""
+        yield Word(schema.resolve(said) if schema else said, start, value, scan.pos)
+
+
+def with_property(text: str, menu: MenuPath, name: str, value: str) -> str:
+    """The command with a property set: in its place where it is there, else where an export would have it.
+
+    Raises:
+        MalformedError: it can't be read.
+    """
+    given = words(text, menu)
+    there = next((word for word in reversed(given) if word.name == name), None)
+    if there is not None:
+        return f"{text[: there.value]}{quoted(value)}{text[there.end :]}"
+    named = [word for word in given if word.name and word.name not in _FIRST]
+    behind = next((word for word in named if word.name > name), None)
+    if behind is not None:
+        return f"{text[: behind.start]}{name}={quoted(value)} {text[behind.start :]}"
+    last = given[-1].end
+    return f"{text[:last]} {name}={quoted(value)}{text[last:]}"
+
+
+def without_property(text: str, menu: MenuPath, name: str) -> str:
+    """The command without a property, and without the line that is left empty by that.
+
+    Raises:
+        MalformedError: it can't be read.
+    """
+    for word in reversed([word for word in words(text, menu) if word.name == name]):
+        before, behind = text[: word.start], text[word.end :]
+        if not behind:
+            return before[: _blanks_at_end(before)]
+        text = before + behind.lstrip(" \t") if before.endswith((" ", "\t")) else before + behind
+        text = "\n".join(_without_empty(text.split("\n")))
+    return text
+
+
+def _blanks_at_end(text: str) -> int:
+    found = _BEFORE.search(text)
+    return found.start() if found else len(text)
+
+
+def _without_empty(lines: list[str]) -> list[str]:
+    """Lines without those that only go on with the next one."""
+    *others, last = lines
+    return [*(line for line in others if not _BLANK_LINE.fullmatch(line)), last]
