@@ -44,10 +44,10 @@ GUARD_CHAIN = "guard"
 #: Behind source NAT (100, NF_IP_PRI_NAT_SRC), so that what it translated is seen as it leaves.
 _HOOK = Hook("filter", "postrouting", 110)
 
-# IPS_SRC_NAT of nf_conntrack_common.h; bits of what `ct state` loads (NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT).
-# Untracked is neighbour discovery.
+# IPS_SRC_NAT and IPS_CONFIRMED (the first packet has left before) of nf_conntrack_common.h; a bit of what `ct state`
+# loads (NF_CT_STATE_UNTRACKED_BIT). Untracked is neighbour discovery.
 _SOURCE_NAT = 1 << 4
-_NEW = 1 << 3
+_CONFIRMED = 1 << 3
 _UNTRACKED = 1 << 6
 
 # RTN_LOCAL; RTN_BROADCAST is what 0.0.0.0 counts as, the source of whoever has no address yet (DHCP, IGMP).
@@ -61,8 +61,9 @@ def compile_guard(router: Router, sets: Sets, chains: Chains) -> None:
     elements = frozenset(SetElement(ifname(interface)) for interface in router.guarded)
     sets.named(NftSet("guarded", KeyType.IFNAME, elements))
     rules = (
+        # Most packets end here: the connection is known, and NAT keeps its source.
+        NftRule((*_has_bits(Ct(CtKey.STATUS), _SOURCE_NAT | _CONFIRMED), Act(ACCEPT))),
         NftRule((Meta(MetaKey.OIFNAME), Lookup("guarded", negated=True), Act(ACCEPT))),
-        NftRule((*_has_bit(Ct(CtKey.STATUS), _SOURCE_NAT), *_lacks_bit(Ct(CtKey.STATE), _NEW), Act(ACCEPT))),
         NftRule((*_has_bit(Ct(CtKey.STATE), _UNTRACKED), Act(ACCEPT))),
         *(
             NftRule((FibType(of_source=True, on_out_interface=True), Cmp(CmpOp.EQ, word(kind)), Act(ACCEPT)))
@@ -86,5 +87,5 @@ def _has_bit(load: Expression, bit: int) -> tuple[Expression, ...]:
     return (load, Bitwise(word(bit), word(0)), Cmp(CmpOp.NEQ, word(0)))
 
 
-def _lacks_bit(load: Expression, bit: int) -> tuple[Expression, ...]:
-    return (load, Bitwise(word(bit), word(0)), Cmp(CmpOp.EQ, word(0)))
+def _has_bits(load: Expression, bits: int) -> tuple[Expression, ...]:
+    return (load, Bitwise(word(bits), word(0)), Cmp(CmpOp.EQ, word(bits)))

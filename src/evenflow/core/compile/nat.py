@@ -5,21 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.core.compile.conditions import Conditions, of_family
+from evenflow.core.compile.conditions import Conditions, ifname, of_family
 from evenflow.core.compile.names import rule_comment
 from evenflow.core.draws import counting, without_counting
 from evenflow.model.flow import BOTH_FAMILIES, Family
-from evenflow.model.nft import ACCEPT, Act, Hook, Immediate, Masq, Nat, NftChain, NftRule, Redir, jump
+from evenflow.model.matcher import OutInterface
+from evenflow.model.nft import (
+    ACCEPT,
+    Act,
+    Hook,
+    Immediate,
+    KeyType,
+    Lookup,
+    Masq,
+    Meta,
+    MetaKey,
+    Nat,
+    NftChain,
+    NftRule,
+    NftSet,
+    Redir,
+    SetElement,
+    jump,
+)
 from evenflow.model.router import AcceptAction, DestinationNat, Masquerade, Redirect, SourceNat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from evenflow.core.compile.conditions import Sets
     from evenflow.core.compile.effects import Chains
     from evenflow.core.matching import Surroundings
     from evenflow.core.numbering import Numbers
-    from evenflow.model.matcher import AddressRange
+    from evenflow.model.matcher import AddressRange, Matcher
     from evenflow.model.nft import Expression
     from evenflow.model.router import NatRule
 
@@ -34,14 +52,54 @@ def compile_nat(around: Surroundings, numbers: Numbers, sets: Sets, chains: Chai
     """Add the chains of the NAT list of `around.router`."""
     translators = {family: Conditions(family, around, numbers, sets) for family in BOTH_FAMILIES}
     for name, hook in _HOOKS.items():
-        rules = [
-            made
-            for position, rule in enumerate(around.router.nat)
-            if rule.chain == name
-            for made in _nat_rules(rule, translators, chains, f"{name}/{position}")
-        ]
-        if rules:
-            chains.add(NftChain(name, tuple(rules), hook))
+        made: list[NftRule] = []
+        for run in _runs([rule for rule in around.router.nat if rule.chain == name]):
+            place = f"{name}/{len(made)}"
+            if len(run) == 1:
+                made += _nat_rules(run[0], translators, chains, place)
+            else:
+                made += _by_interface(run, translators, sets, place)
+        if made:
+            chains.add(NftChain(name, tuple(made), hook))
+
+
+def _runs(rules: Sequence[NatRule]) -> list[list[NatRule]]:
+    """Neighbours that masquerade alike by different interfaces, together: a new connection looks once for all."""
+    runs: list[list[NatRule]] = []
+    for rule in rules:
+        if runs and _is_like(rule, runs[-1][0]):
+            runs[-1].append(rule)
+        else:
+            runs.append([rule])
+    return runs
+
+
+def _is_like(rule: NatRule, other: NatRule) -> bool:
+    if not (isinstance(rule.action, Masquerade) and isinstance(other.action, Masquerade)):
+        return False
+    if len(_out_interfaces(rule)) != 1 or len(_out_interfaces(other)) != 1 or counting(rule) or counting(other):
+        return False
+    return (_without_interface(rule), rule.families) == (_without_interface(other), other.families)
+
+
+def _out_interfaces(rule: NatRule) -> list[OutInterface]:
+    return [matcher for matcher in rule.matchers if isinstance(matcher, OutInterface) and not matcher.negated]
+
+
+def _without_interface(rule: NatRule) -> tuple[Matcher, ...]:
+    (interface,) = _out_interfaces(rule)
+    return tuple(matcher for matcher in rule.matchers if matcher != interface)
+
+
+def _by_interface(
+    run: Sequence[NatRule], translators: dict[Family, Conditions], sets: Sets, name: str
+) -> Iterator[NftRule]:
+    """The rules of a run as one, with a set of their interfaces."""
+    elements = frozenset(SetElement(ifname(one.interface)) for rule in run for one in _out_interfaces(rule))
+    held = sets.named(NftSet(f"out/{name}", KeyType.IFNAME, elements))
+    comment = ", ".join(rule.comment for rule in run if rule.comment)
+    whole = replace(run[0], matchers=_without_interface(run[0]), comment=comment)
+    return _alternatives(whole, translators, (Meta(MetaKey.OIFNAME), Lookup(held), Masq()))
 
 
 def _nat_rules(rule: NatRule, translators: dict[Family, Conditions], chains: Chains, name: str) -> list[NftRule]:
