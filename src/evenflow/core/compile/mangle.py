@@ -10,7 +10,7 @@ knows what such rules usually look like.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark, mark_bits, of_family, word
 from evenflow.core.compile.effects import Chains, Effects
@@ -18,7 +18,7 @@ from evenflow.core.compile.names import fitting, log_prefix, rule_comment, safe_
 from evenflow.core.compile.runs import run_at
 from evenflow.core.draws import counting, is_by_chance, without_counting
 from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain, without_misses
-from evenflow.core.matching import SOME_MARK, Sight, Surroundings, Unknown
+from evenflow.core.matching import SOME_MARK, UNKNOWN, Sight, Surroundings, Unknown
 from evenflow.model.flow import BOTH_FAMILIES, Family
 from evenflow.model.matcher import InInterface, InInterfaceList, MarkKind, MarkMatch
 from evenflow.model.nft import (
@@ -302,11 +302,23 @@ class _FamilyCompiler:
             return self.made.verdict(plain)  # the end of this chain is not the end of the hook
         matchers = rules[position].matchers
         given = frozenset(m for m in matchers if not (isinstance(m, MarkMatch) or is_by_chance(m)))
-        sight = _without_interface(Sight(connection_mark=owner, given=given), chain)
-        run = continue_chain(rules[position + 1 :], self.chains, sight, self.around)
-        if run.ending not in (Ending.END, Ending.ACCEPTED):
-            return self.made.verdict(plain)
-        return self.made.verdict(_effects(Sight(), run.sight))
+        ends = set()
+        for interface in self._in_interfaces(matchers):
+            sight = _without_interface(Sight(interface, connection_mark=owner, given=given), chain)
+            run = continue_chain(rules[position + 1 :], self.chains, sight, self.around)
+            decided = run.ending in (Ending.END, Ending.ACCEPTED)
+            ends.add(_effects(Sight(), run.sight) if decided else plain)
+        return self.made.verdict(ends.pop() if len(ends) == 1 else plain)
+
+    def _in_interfaces(self, matchers: Sequence[Matcher]) -> Sequence[str | Literal[Unknown.UNKNOWN]]:
+        """Those that packets which match can have come in by; UNKNOWN stands for any."""
+        for matcher in matchers:
+            if isinstance(matcher, InInterface) and not matcher.negated:
+                return [matcher.interface]
+        for matcher in matchers:
+            if isinstance(matcher, InInterfaceList) and not matcher.negated:
+                return sorted(self.around.members(matcher.list_name)) or [UNKNOWN]
+        return [UNKNOWN]
 
     # --- known connections -----------------------------------------------------------------------------------------
 
