@@ -8,6 +8,8 @@ STAMP := $(VENV)/.installed
 PROGRAMS := ip:iproute2 tc:iproute2 nft:nftables conntrack:conntrack
 # What the tests and `evenflow lab dhcp` start besides, and what tools/emulator does; it fetches the rest by itself, and installs none of that.
 TEST_PROGRAMS := dnsmasq:dnsmasq-base udhcpc:udhcpc
+# Rivals whose rulesets the benchmark loads.
+BENCH_PROGRAMS := iptables-legacy-restore:iptables ipset:ipset
 EMULATOR_PROGRAMS := qemu-system-x86_64:qemu-system-x86
 
 .PHONY: help demo test lint unit kernel soak emulated bench system test-system clean
@@ -38,8 +40,10 @@ emulated: $(STAMP) test-system ## the tests that need another kernel (PPPoE), on
 	@tools/emulator prepare
 	@$(VENV)/bin/pytest -m emulated
 
-bench: $(STAMP) system ## measure
-	@$(VENV)/bin/python -m bench
+# BENCH="--quick", say; see `python -m bench --help`.
+bench: $(STAMP) system ## measure; make bench BENCH=--quick takes three minutes
+	@$(MAKE) --no-print-directory system PROGRAMS="$(BENCH_PROGRAMS)"
+	@$(VENV)/bin/python -m bench $(BENCH)
 
 # Python packages, in .venv only.
 $(STAMP): pyproject.toml
