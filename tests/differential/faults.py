@@ -192,7 +192,7 @@ COMPILER = (
     Fault(
         "IPv6 addresses are looked for where IPv4 has them",
         Conditions,
-        "_load_address",
+        "load_address",
         lambda old: lambda self, side: replace(old(self, side), offset_bytes=12 if side is Direction.SOURCE else 16),
         0,
     ),

@@ -64,6 +64,19 @@ JUMPS = {
 }
 
 
+#: Destinations that have nothing in common, most of which packets go to.
+DESTINATIONS = {
+    Family.IPV4: [
+        *(f"198.51.100.{n}/{length}" for n, length in ((0, 29), (8, 29), (16, 28), (32, 27), (64, 26))),
+        "10.1.0.0/17", "10.1.128.0/17", "10.2.0.0/16", "100.64.0.0/16", "203.0.113.0/24", "0.0.0.0/5",
+    ],
+    Family.IPV6: [
+        "2001:db8:99::/67", "2001:db8:99:0:2000::/67", "2001:db8:99:0:4000::/66", "2001:db8:99:0:8000::/65",
+        "fd00:1::/64", "fd00:2::/33", "fd00:2:8000::/33", "2001:db8:1::/48", "8000::/3", "4000::/3",
+    ],
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Draw:
     """Draws parts of a router for a bench of that plan."""
@@ -206,6 +219,20 @@ class Draw:
             mark = after
         return rules
 
+    def run_of_destinations(self) -> list[MangleRule]:
+        """Many neighbouring rules for one destination each; sometimes one that others lie in."""
+        family, chain = (
+            self.random.choice(FAMILIES),
+            self.random.choice(["prerouting", "prerouting", "output", "forward"]),
+        )
+        rules = []
+        for _ in range(self.random.randint(8, 14)):
+            network = self.network(family) if self.some(0.03) else self.random.choice(DESTINATIONS[family])
+            others = self.matchers(family) if self.some(0.3) else ()
+            matchers = (AddressMatch(Direction.DESTINATION, range_of(ip_network(network))), *others)
+            rules.append(MangleRule(chain, matchers, self.action(chain), (family,)))  # type: ignore[arg-type]
+        return rules
+
     def run_of_marks(self) -> list[MangleRule]:
         """Marks of several kinds for the same packets."""
         family, chain = self.random.choice(FAMILIES), self.random.choice(["prerouting", "prerouting", "output"])
@@ -221,6 +248,9 @@ class Draw:
         for _ in range(self.random.randint(2, 14)):
             runs = [self.run_of_streams(), self.run_of_keys(), self.run_of_changes(), self.run_of_marks()]
             mangle += self.random.choices([[self.rule()], *runs], [6, 1, 1, 1, 1])[0]
+        if self.some(0.25):
+            place = self.random.randint(0, len(mangle))
+            mangle[place:place] = self.run_of_destinations()
         ranges = [
             ip_network(n)
             for n in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,8 @@ from evenflow.core.compile.runs import run_at
 from evenflow.core.seed import seed_of
 from evenflow.model.flow import Family
 from evenflow.model.matcher import (
+    AddressMatch,
+    AddressRange,
     AddressType,
     AddressTypeMatch,
     Classifier,
@@ -27,6 +30,7 @@ from evenflow.model.matcher import (
     NthMatch,
     PccMatch,
     PortMatch,
+    ProtocolMatch,
     RandomMatch,
 )
 from evenflow.model.nft import Cmp, CmpOp, Ct, Log, Lookup, NumberGenerator, goto
@@ -286,3 +290,30 @@ def test_a_known_connection_has_no_short_way_past_a_counter() -> None:
     counts = counted(MarkAction(MarkKind.ROUTING, "t"), label, NthMatch(2, 1), InInterface("lan0"), chain="prerouting")
     assert not any(name.startswith("known/") for name in compiled(counts).sets)
     assert any(name.startswith("known/") for name in compiled(replace(counts, matchers=counts.matchers[::2])).sets)
+
+
+def diversion(address: str, number: int) -> MangleRule:
+    network = ip_network(address)
+    matchers = (
+        AddressMatch(Direction.DESTINATION, AddressRange(network[0], network[-1])),
+        ProtocolMatch(6),
+        MarkMatch(MarkKind.CONNECTION, None),
+    )
+    return MangleRule("prerouting", matchers, MarkAction(MarkKind.CONNECTION, f"isp{number % 2}"), (Family.IPV4,))
+
+
+def test_many_rules_for_destinations_are_one_lookup() -> None:
+    table = compiled(*(diversion(f"198.51.{n // 2}.0/24", n) for n in range(200)))
+    found = rules_of(table, "prerouting/ip")
+    assert len(found) == 1
+    (name,) = (one.set_name for one in found[0].expressions if isinstance(one, Lookup))
+    chains = {element.verdict.chain for element in table.sets[name].elements if element.verdict is not None}
+    assert len(chains) == 100
+    assert all(len(rules_of(table, chain or "")) == 2 for chain in chains)
+
+
+def test_destinations_that_overlap_end_the_lookup_and_few_have_none() -> None:
+    apart = [diversion(f"198.51.{n}.0/24", n) for n in range(8)]
+    table = compiled(*apart, diversion("198.51.0.0/16", 8), *apart[:3])
+    assert len(rules_of(table, "prerouting/ip")) == 1 + 4
+    assert len(rules_of(compiled(*apart[:7]), "prerouting/ip")) == 7

@@ -252,7 +252,8 @@ class Conditions:
         name = self.sets.values("interfaces", KeyType.IFNAME, map(ifname, members), list_name)
         return ((Meta(key), Lookup(name, negated=negated)),)
 
-    def _load_address(self, direction: Direction) -> Payload:
+    def load_address(self, direction: Direction) -> Payload:
+        """The address, in the first registers."""
         size = self.family.address_bits // 8
         source = 12 if self.family is Family.IPV4 else 8
         offset = source if direction is Direction.SOURCE else source + size
@@ -261,7 +262,7 @@ class Conditions:
     def _address(self, direction: Direction, addresses: AddressRange, *, negated: bool) -> Alternatives:
         if family_of(addresses.first) is not self.family:
             return ALWAYS if negated else NEVER
-        load = self._load_address(direction)
+        load = self.load_address(direction)
         first, last = addresses.first.packed, addresses.last.packed
         if first == last:
             return ((load, Cmp(_equal(negated=negated), first)),)
@@ -274,7 +275,7 @@ class Conditions:
         key_type = KeyType.IPV4_ADDR if self.family is Family.IPV4 else KeyType.IPV6_ADDR
         keys = [(r.first.packed, r.last.packed) for r in ranges]
         name = self.sets.intervals(f"addresses/{self.family.value}", key_type, keys, list_name)
-        return ((self._load_address(direction), Lookup(name, negated=negated)),)
+        return ((self.load_address(direction), Lookup(name, negated=negated)),)
 
     # --- ports and classifiers ---------------------------------------------------------------------------------
 
@@ -333,7 +334,7 @@ class Conditions:
         loads: list[Payload] = []
         register = 0
         if fields.any_address:
-            start = self._load_address(Direction.SOURCE if fields.source_address else Direction.DESTINATION)
+            start = self.load_address(Direction.SOURCE if fields.source_address else Direction.DESTINATION)
             length = size * (fields.source_address + fields.destination_address)
             loads.append(Payload(PayloadBase.NETWORK, start.offset_bytes, length, register))
             register += length // 4

@@ -9,18 +9,20 @@ knows what such rules usually look like.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from evenflow.core.compile.conditions import Conditions, Sets, ifname, load_mark, mark_bits, of_family, word
+from evenflow.core.compile.destinations import destinations_at, map_of, without_destination
 from evenflow.core.compile.effects import Chains, Effects
+from evenflow.core.compile.known import KnownTable, known_rules
 from evenflow.core.compile.names import fitting, log_prefix, rule_comment, safe_name
 from evenflow.core.compile.runs import run_at
 from evenflow.core.draws import counting, is_by_chance, without_counting
 from evenflow.core.mangle import Ending, chains_of, continue_chain, run_chain, without_misses
 from evenflow.core.matching import SOME_MARK, UNKNOWN, Sight, Surroundings, Unknown
 from evenflow.model.flow import BOTH_FAMILIES, Family
-from evenflow.model.matcher import InInterface, InInterfaceList, MarkKind, MarkMatch
+from evenflow.model.matcher import Direction, InInterface, InInterfaceList, MarkKind, MarkMatch
 from evenflow.model.nft import (
     ACCEPT,
     RETURN,
@@ -52,6 +54,7 @@ from evenflow.model.router import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evenflow.core.compile.destinations import ByDestination
     from evenflow.core.compile.runs import Dimension, Run
     from evenflow.core.numbering import Numbers
     from evenflow.model.matcher import Matcher
@@ -91,55 +94,14 @@ def _base_rules(hook: str, compilers: Mapping[Family, _FamilyCompiler], sets: Se
     known = {family: compiler.known(hook) for family, compiler in compilers.items()}
     rules: list[NftRule] = []
     if len(set(known.values())) == 1:
-        rules += _known_rules(next(iter(known.values())), f"known/{hook}", (), sets, chains)
+        rules += known_rules(next(iter(known.values())), f"known/{hook}", (), sets, chains)
     else:
         for family in concerned:
             name = f"known/{hook}/{family.value}"
-            rules += _known_rules(known[family], name, of_family(family), sets, chains)
+            rules += known_rules(known[family], name, of_family(family), sets, chains)
     for family, compiler in concerned.items():
         rules.append(NftRule((*of_family(family), Act(jump(compiler.chain_name(hook))))))
     return rules
-
-
-@dataclass(frozen=True, slots=True)
-class KnownTable:
-    """What happens to packets of known connections: by interface ("" where the hook has none), then by mark.
-
-    Pairs that are missing are not decided by interface and mark alone.
-    """
-
-    by_interface: tuple[tuple[str, tuple[tuple[str, Effects], ...]], ...]
-
-
-def _known_rules(
-    table: KnownTable, name: str, before: tuple[Expression, ...], sets: Sets, chains: Chains
-) -> list[NftRule]:
-    columns: dict[tuple[tuple[str, Effects], ...], list[str]] = {}
-    for interface, column in table.by_interface:
-        if column:
-            columns.setdefault(column, []).append(interface)
-    elements: list[SetElement] = []
-    for number, (column, interfaces) in enumerate(columns.items()):
-        lookup = _mark_lookup(f"{name}/{number}", column, sets, chains)
-        if interfaces == [""]:
-            return [NftRule((*before, *lookup))]
-        chain = chains.add(NftChain(f"{name}/{number}", (NftRule(lookup),)))
-        elements += [SetElement(ifname(interface), jump(chain)) for interface in interfaces]
-    if not elements:
-        return []
-    sets.named(NftSet(name, KeyType.IFNAME, frozenset(elements), verdicts=True))
-    return [NftRule((*before, Meta(MetaKey.IIFNAME), Lookup(name, verdict=True)))]
-
-
-def _mark_lookup(
-    name: str, column: tuple[tuple[str, Effects], ...], sets: Sets, chains: Chains
-) -> tuple[Expression, ...]:
-    elements = frozenset(
-        SetElement(word(chains.numbers.mark(MarkKind.CONNECTION, mark)), chains.verdict(effects))
-        for mark, effects in column
-    )
-    sets.named(NftSet(f"{name}/marks", KeyType.MARK, elements, verdicts=True))
-    return (*load_mark(MarkKind.CONNECTION), Lookup(f"{name}/marks", verdict=True))
 
 
 class _FamilyCompiler:
@@ -171,6 +133,11 @@ class _FamilyCompiler:
         """The rules of a chain from a position on."""
         found: list[NftRule] = []
         while position < len(rules):
+            apart = destinations_at(rules, position, self.family) if chain in BUILT_IN_CHAINS else {}
+            if apart:
+                found.append(self._by_destination(f"{self.chain_name(chain)}/{position}", apart))
+                position += sum(map(len, apart.values()))
+                continue
             run = run_at(rules, position)
             if run is not None:
                 found += self._dispatch(f"{self.chain_name(chain)}/{position}", run)
@@ -187,6 +154,20 @@ class _FamilyCompiler:
             elif does:
                 found += self._rule(rule, rule.matchers, does)
         return found
+
+    def _by_destination(self, name: str, apart: ByDestination) -> NftRule:
+        """One lookup for all these rules."""
+        chains = {}
+        for number, (address, rules) in enumerate(apart.items()):
+            found = [
+                each
+                for rule in rules
+                if (does := self._does(rule))
+                for each in self._rule(rule, without_destination(rule), does)
+            ]
+            chains[address] = self.made.add(NftChain(f"{name}/to/{number}", tuple(found)))
+        held = self.sets.named(map_of(f"by_destination/{name}", chains, self.family))
+        return NftRule((self.conditions.load_address(Direction.DESTINATION), Lookup(held, verdict=True)))
 
     # --- one rule ------------------------------------------------------------------------------------------------
 
