@@ -16,7 +16,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bench import balance, classify, control, daemon, idle, simulate
+from bench import balance, classify, control, daemon, idle, reload, simulate
 from bench.scripts import long_script
 from evenflow.formats import routeros
 from evenflow.kernel.namespaces import enter_private
@@ -54,7 +54,7 @@ def main() -> int:
     print(f"\n{balance.table(balance.qualities(2 if asked.quick else balance.SEEDS))}\n", flush=True)
     enter_private()
     if asked.quick:
-        return 0 if held & control.measure(tell) else 1
+        return 0 if held & control.measure(tell) & reload.measure() else 1
     return 0 if held & _single_figures() else 1
 
 
@@ -71,6 +71,7 @@ def _single_figures() -> bool:
     text = long_script(LINES)
     held = tell(f"reading {LINES} lines of script", median_s(lambda: routeros.parse(text, "long.rsc")), 5.0)
     held &= control.measure(tell)
+    held &= reload.measure()
     held &= idle.measure(tell)
     held &= daemon.measure(tell)
     held &= classify.measure()

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from evenflow.model.router import Router
 
 #: Known, so that every run sends each flow by the same uplink.
-_SEED = 0x5EED
+SEED = 0x5EED
 
 _NEW_OF_THE_LAN = (
     InInterface(LAN),
@@ -59,17 +59,18 @@ def install(router: NetworkNamespace, site: Site) -> None:
         VerifyError: what is read back is not what was asked.
     """
     with router.entered(), LinuxKernel() as kernel:
-        carry_out(kernel, look_ahead(kernel, router_of(site), kernel.read_machine(), _SEED))
+        carry_out(kernel, look_ahead(kernel, router_of(site), kernel.read_machine(), SEED))
 
 
 def router_of(site: Site) -> Router:
     """The policy lowered, with the diversions before its spread."""
-    lowered = lower(_policy(site))
+    lowered = lower(policy(site))
     at = next(n for n, rule in enumerate(lowered.mangle) if isinstance(rule.action, SpreadAction))
     return replace(lowered, mangle=(*lowered.mangle[:at], *_diversions(site), *lowered.mangle[at:]))
 
 
-def _policy(site: Site) -> Policy:
+def policy(site: Site) -> Policy:
+    """The uplinks and their weights."""
     uplinks = tuple(
         Uplink(one.name, one.interface, tuple(one.gateway(family) for family in BOTH_FAMILIES)) for one in site.uplinks
     )
