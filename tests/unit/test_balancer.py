@@ -115,7 +115,8 @@ def test_a_flowtable_has_the_devices_that_are_there() -> None:
     balancer.look(0.0)
     assert balancer.reconcile().in_sync
     (fewer,) = flowtables(kernel)
-    assert (fewer.devices, fewer.hardware) == ({"br0", "eth0", "eth1"}, True)
+    assert fewer.devices == {"br0", "eth0", "eth1"}
+    assert fewer.hardware
     balancer.router = lower(POLICY)
     assert balancer.reconcile().in_sync
     assert flowtables(kernel) == ()
