@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 
 # Programs that the lab starts, and the Debian package of each.
 PROGRAMS := ip:iproute2 tc:iproute2 nft:nftables conntrack:conntrack
-# What the tests and `evenflow lab dhcp` start besides, and what tools/emulator does; it fetches the rest by itself, and installs none of that.
-TEST_PROGRAMS := dnsmasq:dnsmasq-base udhcpc:udhcpc
-# Rivals whose rulesets the benchmark loads.
+# What loads the rulesets of the rivals that the benchmark measures, and the tests check.
 BENCH_PROGRAMS := iptables-legacy-restore:iptables ipset:ipset
+# What the tests and `evenflow lab dhcp` start besides, and what tools/emulator does; it fetches the rest by itself, and installs none of that.
+TEST_PROGRAMS := dnsmasq:dnsmasq-base udhcpc:udhcpc $(BENCH_PROGRAMS)
 EMULATOR_PROGRAMS := qemu-system-x86_64:qemu-system-x86
 
 .PHONY: help demo test lint unit kernel soak emulated bench system test-system clean

@@ -104,10 +104,10 @@ def test_everything_that_is_measured_costs_something() -> None:
 
 
 def test_a_counter_counts() -> None:
-    software, page_faults = 1, 2
-    with Counter(software, page_faults) as counter:
+    software, task_clock = 1, 1
+    with Counter(software, task_clock) as counter:
         before = counter.read()
-        touched = bytearray(1 << 24)
-        assert len(touched) == 1 << 24
-        assert counter.read() - before > 100
-        assert CpuClock(0, counter).now().since(Spent(0.0, 0)).instructions == pytest.approx(counter.read(), abs=1000)
+        assert sum(range(100_000))
+        after = counter.read()
+        told = CpuClock(0, counter).now().since(Spent(0.0, 0)).instructions
+        assert before < after <= told <= counter.read()

@@ -362,13 +362,31 @@ def test_built_in_interface_lists_have_members_when_a_rule_speaks_of_them() -> N
     assert parse(text.format("all")).router.interface_lists == ()
 
 
-def test_fasttrack_without_a_connection_mark_is_told_of() -> None:
-    rule = "/ip firewall filter add action=fasttrack-connection chain=forward"
-    mark = "/ip firewall mangle add chain=prerouting"
-    assert codes(parse(f"{rule}\n{mark}")) == [("warning", "fasttrack"), ("info", "not-routing")]
-    assert codes(parse(f"{rule} connection-mark=no-mark\n{mark}")) == [("info", "not-routing")]
-    assert codes(parse(f"{rule} disabled=yes\n{mark}")) == [("info", "not-routing")]
-    assert codes(parse(rule)) == [("info", "not-routing")]
+FASTTRACK = "/ip firewall filter add action=fasttrack-connection chain=forward"
+ROUTED = "/ip firewall mangle add chain=prerouting connection-mark=c1 action=mark-routing new-routing-mark=isp1"
+
+
+@pytest.mark.parametrize("mark", ["", "connection-mark=!no-mark", "connection-mark=!c2", "connection-mark=c1"])
+def test_fasttrack_of_connections_that_are_routed_by_a_mark_is_told_of(mark: str) -> None:
+    found = parse(f"{FASTTRACK} {mark}\n{ROUTED}")
+    assert codes(found) == [("info", "not-routing"), ("warning", "fasttrack")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{FASTTRACK} connection-mark=no-mark\n{ROUTED}",
+        f"{FASTTRACK} connection-mark=of-a-queue\n{ROUTED}",
+        f"{FASTTRACK} disabled=yes\n{ROUTED}",
+        f"{FASTTRACK}\n{ROUTED} disabled=yes",
+        f"{FASTTRACK}\n/ip firewall mangle add chain=prerouting action=mark-connection new-connection-mark=c1",
+        f"{FASTTRACK}\n{ROUTED}\n/ip firewall filter disable [find action=fasttrack-connection]",
+        f"{FASTTRACK}\n{ROUTED}\n/ip firewall filter set [find action=fasttrack-connection] connection-mark=no-mark",
+        FASTTRACK,
+    ],
+)
+def test_fasttrack_of_others_is_none_of_our_business(text: str) -> None:
+    assert codes(parse(text)) == [("info", "not-routing")]
 
 
 @pytest.mark.parametrize("action", ["masquerade", "src-nat to-addresses=192.0.2.1"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from evenflow import __version__
 from evenflow.cli.accept_option import add_accepting
+from evenflow.cli.check_options import add_options as add_check_options
 from evenflow.cli.convert_options import add_options as add_convert_options
 from evenflow.cli.simulate_options import add_options as add_simulate_options
 from evenflow.cli.telling import (
@@ -43,6 +44,7 @@ __all__ = ["DONE", "INTERRUPTED", "MISTAKE", "REFUSED", "UNTOLD", "USAGE", "main
 
 #: The module of each command, which has a function of the command's name.
 _KERNEL, _DAEMON, _LAB = "evenflow.cli.kernel", "evenflow.cli.daemon", "evenflow.cli.lab"
+_CHECK = "evenflow.cli.check"
 _TRACE = "evenflow.cli.trace"
 _SIMULATE = "evenflow.cli.simulate"
 _CONVERT = "evenflow.cli.convert"
@@ -84,10 +86,12 @@ def parser() -> argparse.ArgumentParser:
         ("plan", "show what apply would change in this kernel; nothing is changed"),
         ("apply", "put a configuration in force, all of it or nothing, and verify it"),
     ):
-        command = _command(commands, name, _KERNEL, summary)
+        command = _command(commands, name, _CHECK if name == "check" else _KERNEL, summary)
         command.add_argument("config", metavar="CONFIG", help="a policy (.toml) or a RouterOS script (.rsc)")
         add_accepting(command)
-        if name != "check":
+        if name == "check":
+            add_check_options(command)
+        else:
             command.add_argument("--seed", type=_seed, metavar="N", help=seed_help)
     add_trace_options(_command(commands, "trace", _TRACE, "one packet's way, step by step, and why"), _seed)
     simulating = _command(commands, "simulate", _SIMULATE, "share of each uplink over the flows of a file, and why")

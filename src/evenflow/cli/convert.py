@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evenflow.cli.telling import DONE, MISTAKE, complain, print_json
+from evenflow.cli.whole_file import is_there, write_whole
 from evenflow.errors import InputError
 from evenflow.model.finding import Origin, error, has_errors
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
     from evenflow.formats.routeros.version import Version
     from evenflow.formats.routeros.writing.conversion import Conversion
-    from evenflow.model.finding import Finding
 
 #: Standard output, as the name of a file.
 STDOUT = "-"
@@ -33,7 +30,7 @@ def convert(arguments: argparse.Namespace) -> int:
         raise InputError(conversion.findings)
     to_stdout = arguments.target == STDOUT
     if not to_stdout:
-        _write(Path(arguments.target), conversion.text, overwrite=arguments.force)
+        write_whole(Path(arguments.target), conversion.text.encode(), overwrite=arguments.force)
     if arguments.json:
         print_json(
             {
@@ -60,7 +57,7 @@ def _converted(arguments: argparse.Namespace) -> Conversion:
 
     form = _form(arguments)
     if arguments.target != STDOUT and not arguments.force and os.path.lexists(arguments.target):
-        raise InputError([_exists(arguments.target)])
+        raise InputError([is_there(arguments.target)])
     wishes = conversion.Wishes(_version(arguments.routeros), Fraction(arguments.max_error_percent) / 100)
     loaded = read_configuration(arguments.source, look_over=False)
     return conversion.convert(loaded, Path(arguments.source).read_bytes(), form, wishes)
@@ -80,10 +77,6 @@ def _form(arguments: argparse.Namespace) -> str:
     return suffix
 
 
-def _exists(file: str) -> Finding:
-    return error("exists", Origin(file), "is there already, and is left as it is; --force overwrites it")
-
-
 def _version(text: str | None) -> Version | None:
     """The release that is meant: of 6 the last, of 7 the current one, unless it is told."""
     from evenflow.formats.routeros.version import Version
@@ -95,36 +88,3 @@ def _version(text: str | None) -> Version | None:
     if minor:
         return Version(int(major), int(minor))
     return LAST_SIX if major == "6" else CURRENT
-
-
-def _write(file: Path, text: str, *, overwrite: bool) -> None:
-    """Write the whole file or nothing of it; another's file that has come to be there meanwhile is left, too.
-
-    Raises:
-        InputError: it is there and is not to be overwritten, or is no regular file.
-        OSError: it can't be written.
-    """
-    place = Path(os.path.realpath(file))
-    mode = None
-    if overwrite and place.exists():
-        if not place.is_file():
-            what = "is no regular file, and only such a one is overwritten; name another"
-            raise InputError([error("exists", Origin(str(file)), what)])
-        mode = stat.S_IMODE(place.stat().st_mode)
-    new = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
-    try:
-        with new.open("x", encoding="utf-8", newline="\n") as written:
-            if mode is not None:
-                os.fchmod(written.fileno(), mode)
-            written.write(text)
-            written.flush()
-            os.fsync(written.fileno())
-        if overwrite:
-            new.replace(place)
-        else:
-            os.link(new, place)
-    except FileExistsError as problem:
-        raise InputError([_exists(str(file))]) from problem
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            new.unlink()

@@ -1,13 +1,10 @@
-"""`check`, `plan`, `apply`, `down`: a configuration and the kernel."""
+"""`plan`, `apply`, `down`: a configuration and the kernel."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evenflow.cli.telling import DONE, MISTAKE, load, load_for_this_machine, open_kernel, print_json, tell
-from evenflow.errors import SystemRefusedError
-from evenflow.model.finding import Severity, has_errors
+from evenflow.cli.telling import DONE, load_for_this_machine, open_kernel, print_json, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -15,44 +12,6 @@ if TYPE_CHECKING:
     from evenflow.kernel.linux import Kernel
     from evenflow.kernel.reconcile import Prospect
     from evenflow.model.finding import Finding
-    from evenflow.model.machine import Machine
-
-
-def check(arguments: argparse.Namespace) -> int:
-    """`evenflow check`: findings, also about this machine, but those only as warnings: it may be meant for another."""
-    from evenflow.core.lint import lint_machine
-    from evenflow.core.lint.exact import exact_findings
-    from evenflow.formats.plan import findings_to_json
-
-    loaded = load(arguments.config, accept_unsupported=arguments.accept_unsupported)
-    findings = loaded.findings
-    # Without the rules that can't run it is another router: what is exact of it is not so of the one that is meant.
-    if loaded.router is not None and (loaded.stated is None or not has_errors(findings)):
-        findings = exact_findings(loaded.router, findings)
-    if loaded.router is not None and not has_errors(findings):
-        machine = _machine_if_readable()
-        if machine is not None:
-            about_here = lint_machine(loaded.router, machine)
-            findings += tuple(replace(finding, severity=Severity.WARNING) for finding in about_here)
-    if arguments.json:
-        print_json({"findings": findings_to_json(findings)})
-    else:
-        for finding in findings:
-            print(finding)
-            if finding.witness:
-                print(f"    see: {finding.witness}")
-        if not findings:
-            print(f"{arguments.config}: nothing to remark")
-    return MISTAKE if has_errors(findings) else DONE
-
-
-def _machine_if_readable() -> Machine | None:
-    try:
-        with open_kernel() as kernel:
-            machine: Machine = kernel.read_machine()
-            return machine
-    except SystemRefusedError:
-        return None  # a checker need not be on a router at all
 
 
 def plan(arguments: argparse.Namespace) -> int:

@@ -64,8 +64,8 @@ def read(content: bytes, file: str, *, accept_unsupported: bool = False) -> Load
     return replace(loaded, findings=accepting_unsupported(loaded.findings)) if accept_unsupported else loaded
 
 
-def all_findings(loaded: Loaded) -> tuple[Finding, ...]:
-    """What `parse` tells, and what only the exact meaning shows, with witnesses: as `evenflow check` has it.
+def all_findings(loaded: Loaded, *, shown: bool = True) -> tuple[Finding, ...]:
+    """What `parse` tells, and what only the exact meaning shows, as `evenflow check` has it; `shown`: with witnesses.
 
     Without the rules that can't run it is another router: what is exact of that one is not so of the one that is meant.
     """
@@ -73,7 +73,7 @@ def all_findings(loaded: Loaded) -> tuple[Finding, ...]:
 
     if loaded.router is None or (loaded.stated is not None and has_errors(loaded.findings)):
         return loaded.findings
-    return exact_findings(loaded.router, loaded.findings)
+    return exact_findings(loaded.router, loaded.findings, shown=shown)
 
 
 def accepting_unsupported(findings: Iterable[Finding]) -> tuple[Finding, ...]:

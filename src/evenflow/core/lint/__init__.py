@@ -15,6 +15,7 @@
 | gateway-unresolved | warning | no usable route to a gateway in its table and scope |
 | jump-to-nothing, chain-unused | warning | a jump to a chain without rules; a chain that nothing jumps to |
 | unknown-interface-list, unknown-address-list, interface-list-empty | warning, info | a list that never matches |
+| interface-misspelt | warning | an interface that nothing else speaks of, and that is called nearly like one |
 | share-against-bandwidth | info | the shares are not in proportion to the stated bandwidths |
 | detection-time | info | how soon a loss is noticed, and a return used |
 | probe-storm, limit-without-effect | warning | settings of a watch that can't do what they are for |
@@ -28,8 +29,8 @@
 
 `exact.exact_findings` adds what only `evenflow check` looks for, most of it by tracing many packets: dead-rule,
 classifier-for-the-router; inbound-not-marked, output-not-routed, answers-marked-anew, forward-not-routed;
-connected-not-bypassed, marked-too-late; gateway-not-watched, no-second-route; uplink-lost, no-way-left,
-loss-not-followed.
+connected-not-bypassed, marked-too-late, router-not-answering; gateway-not-watched, no-second-route; uplink-lost,
+no-way-left, loss-not-followed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from evenflow.core.limits import limit_findings
 from evenflow.core.lint.chains import chain_findings
 from evenflow.core.lint.chance import chance_findings
 from evenflow.core.lint.classifiers import classifier_findings
+from evenflow.core.lint.interfaces import interface_findings
 from evenflow.core.lint.lists import list_findings
 from evenflow.core.lint.machine import machine_findings
 from evenflow.core.lint.marks import mark_findings
@@ -68,6 +70,7 @@ def lint(router: Router) -> tuple[Finding, ...]:
             *route_findings(router),
             *chain_findings(router),
             *list_findings(router),
+            *interface_findings(router),
             *share_findings(router),
             *watch_findings(router),
         )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import type_of
 from evenflow.core.boxes import meet_all, without_all
+from evenflow.core.hosts import hosts
 from evenflow.core.limits import limit_findings
 from evenflow.core.lint.answers import answer_findings
 from evenflow.core.lint.dead import asked_by, dead_finding, dead_rules
@@ -23,9 +25,10 @@ from evenflow.core.reach import TooManyBoxesError, reach
 from evenflow.core.streams import stream_groups
 from evenflow.core.supposed import Arrival, supposed_machine
 from evenflow.core.trace import Tracer
-from evenflow.core.witness import command, values_on, witness
+from evenflow.core.uplinks import uplinks
+from evenflow.core.witness import command, ordinary_packets, values_on, witness
 from evenflow.model.finding import Severity, warning
-from evenflow.model.flow import BOTH_FAMILIES, ConnectionState
+from evenflow.model.flow import BOTH_FAMILIES, ConnectionState, Family
 from evenflow.model.matcher import AddressType
 
 if TYPE_CHECKING:
@@ -34,12 +37,15 @@ if TYPE_CHECKING:
     from evenflow.core.boxes import Box
     from evenflow.core.reach import Reached
     from evenflow.model.finding import Finding
-    from evenflow.model.flow import Family, Packet
+    from evenflow.model.flow import Packet
     from evenflow.model.router import MangleRule, NatRule, Router
     from evenflow.model.trace import Trace
 
 #: The seed of the packets that are shown. A router's own may be unknown; with any other there are such packets, too.
 SEED = 0
+
+#: Connections of one kind of host that are tried: enough to meet every stream of usual classifiers.
+_CONNECTIONS = 32
 
 #: Findings about a rule that are shown by a packet that it matches.
 _SHOWN_BY_THE_RULE = frozenset(
@@ -47,12 +53,15 @@ _SHOWN_BY_THE_RULE = frozenset(
 )
 
 
-def exact_findings(router: Router, told: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings of its own, and those of `told` with the packets that show them; in the order of the lines."""
+def exact_findings(router: Router, told: Iterable[Finding], *, shown: bool = True) -> tuple[Finding, ...]:
+    """Findings of its own, and those of `told` with the packets that show them; in the order of the lines.
+
+    With `shown` False packets are looked for only where a finding depends on one; that takes less time.
+    """
     told = tuple(told)
     if any(finding.severity is Severity.ERROR for finding in limit_findings(router)):
         return told
-    exact = _Exact(router)
+    exact = _Exact(router, shown=shown)
     found = (
         *(exact.shown(finding) for finding in told),
         *exact.dead(told),
@@ -66,8 +75,9 @@ def exact_findings(router: Router, told: Iterable[Finding]) -> tuple[Finding, ..
 
 
 class _Exact:
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, *, shown: bool) -> None:
         self._router = router
+        self._shows = shown
         self._machine = supposed_machine(router).machine
         self._tracer = Tracer(router, self._machine, SEED)
         self._spaces = {
@@ -98,6 +108,9 @@ class _Exact:
             if any(not space.allowed(matcher) for matcher in rule.matchers):
                 continue  # a list without members, a remainder that can't be: told where it is written
             finding = dead_finding(rule, self._router, space, self._reached[family])
+            if not self._shows:
+                yield finding
+                continue
             yield self._with(finding, self._packet(asked_by(rule, space), space, partial(_missed, rule)))
 
     def for_the_router_only(self) -> Iterator[Finding]:
@@ -122,9 +135,11 @@ class _Exact:
 
     def shown(self, finding: Finding) -> Finding:
         """A finding with a packet that shows it, if there is one."""
+        if finding.code == "fasttrack" and self._shows:
+            return self._with(finding, self._led_by_marks())
         rules: tuple[MangleRule | NatRule, ...] = (*self._router.mangle, *self._router.nat)
         rule = next((one for one in rules if one.origin == finding.where and one.origin.line), None)
-        if rule is None:
+        if rule is None or not self._shows:
             return finding
         family = rule.families[0]
         if family not in self._reached:
@@ -136,12 +151,23 @@ class _Exact:
             return self._with(finding, self._left_over(rule, boxes, space))
         return finding
 
+    def _led_by_marks(self) -> Packet | None:
+        """A connection that leaves elsewhere than main would have it leave, as FastTrack does."""
+        unmarked = replace(self._router, mangle=())
+        for host in hosts(self._router, uplinks(self._router)):
+            marking, main = (Tracer(router, host.machine, SEED) for router in (self._router, unmarked))
+            for packet in islice(ordinary_packets(host.machine, host.alike[0], Family.IPV4), _CONNECTIONS):
+                by, then = (tracer.trace(packet).out_interface for tracer in (marking, main))
+                if by is not None and by != then:
+                    return packet
+        return None
+
     def _left_over(self, rule: MangleRule | NatRule, boxes: list[Box], space: PacketSpace) -> Packet | None:
         """A packet like those of a rule whose stream no rule takes."""
         group = next((one for one in stream_groups(self._router) if rule is one.rules[0]), None)
-        if group is None:
-            return None
-        axis = space.classifiers[group.classifier]
+        axis = space.classifiers.get(group.classifier) if group is not None else None
+        if group is None or axis is None:
+            return None  # the rules divide nothing: none of their remainders can be
         anywhere = [(*box[:axis], space.everything[axis], *box[axis + 1 :]) for box in boxes]
         taken = [box for one in group.rules for box in asked_by(one, space)]
         left = without_all(anywhere, taken)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.addresslists import read_address_lists
 from evenflow.formats.routeros.clients import routes_of_clients
+from evenflow.formats.routeros.distances import tell_of_equal_distances
 from evenflow.formats.routeros.embedded import follow_dhcp_scripts, follow_ppp_profiles, tell_of_scripts
 from evenflow.formats.routeros.gateways import by_their_uplinks, read_timing, watch_gateways
 from evenflow.formats.routeros.interfaces import built_in_lists, read_interfaces, read_lists
@@ -73,6 +74,8 @@ def understand(statements: Iterable[Statement], notes: Notes) -> Router:
             tell_of_scripts(script, Item(script.menu, script.origin), notes)
     has_vrf = any(each.menu in _VRF and each.command == "add" for each in statements)
     router = _router(items, notes, has_vrf=has_vrf)
+    outside.tell_of_fasttrack(router)
+    tell_of_equal_distances(router, items, version, notes)
     router = replace(router, watches=by_their_uplinks(watches, router))
     return watch_gateways(router, read_timing(items, version, notes), notes)
 

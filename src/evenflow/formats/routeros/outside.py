@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evenflow.core.uplinks import routing_marks
 from evenflow.formats.routeros.menus import menu_at
 from evenflow.formats.routeros.properties import SCHEMAS, Use
-from evenflow.formats.routeros.statement import menu_text
+from evenflow.formats.routeros.statement import menu_text, written
+from evenflow.model.matcher import MarkKind
+from evenflow.model.router import MarkAction
 
 if TYPE_CHECKING:
     from evenflow.formats.routeros.notes import Notes
-    from evenflow.formats.routeros.statement import MenuPath, Statement
+    from evenflow.formats.routeros.statement import MenuPath, Statement, Value
     from evenflow.model.finding import Origin
+    from evenflow.model.router import Router
+
+_FASTTRACK = "fasttrack-connection"
 
 _CONFIGURE = frozenset(("add", "set"))
 
@@ -36,8 +42,7 @@ class Outside:
         self._notes = notes
         self._menus: dict[MenuPath, Origin] = {}
         self._properties: dict[MenuPath, dict[str, Origin]] = {}
-        self._fasttrack: Origin | None = None
-        self._marks = False
+        self._fasttrack: dict[Origin, Value | None] = {}
 
     def look_at(self, statement: Statement) -> None:
         """Take one command into account."""
@@ -51,23 +56,35 @@ class Outside:
                 self._menus.setdefault(statement.menu, statement.origin)
             self._fasttracks(statement)
             return
-        self._marks |= statement.menu[-1] == "mangle"
         for argument in statement.arguments:
             name = argument.name
             if name not in schema.read and schema.use(name) is Use.IGNORED and name not in _SILENT:
                 self._properties.setdefault(statement.menu, {}).setdefault(name, statement.origin)
 
     def _fasttracks(self, statement: Statement) -> None:
-        if statement.menu[-2:] != ("firewall", "filter") or statement.get("action") != "fasttrack-connection":
+        """Keep the FastTrack rules of the filter, as far as they are switched by what they do."""
+        if statement.menu[-2:] != ("firewall", "filter"):
             return
-        if statement.get("disabled") != "yes" and statement.get("connection-mark") is None:
-            self._fasttrack = self._fasttrack or statement.origin
+        mark, is_disabled = statement.get("connection-mark"), statement.get("disabled") == "yes"
+        if statement.command == "add" and statement.get("action") == _FASTTRACK and not is_disabled:
+            self._fasttrack[statement.origin] = mark
+        elif any(_FASTTRACK in written(selector) for selector in statement.positional):
+            if statement.command in ("remove", "disable") or is_disabled:
+                self._fasttrack.clear()
+            elif statement.command == "set" and mark is not None:
+                self._fasttrack = dict.fromkeys(self._fasttrack, mark)
+
+    def tell_of_fasttrack(self, router: Router) -> None:
+        """Tell of FastTrack rules that take connections whose packets get routing marks in this router."""
+        routed = routing_marks(router)
+        for origin, mark in self._fasttrack.items():
+            taken = isinstance(mark, str) and not mark.startswith("!") and mark not in routed
+            if _sets_routing_marks(router) and not taken:
+                what = "FastTrack passes mangle by, so the packets of marked connections leave by main after the first"
+                self._notes.warning("fasttrack", origin, f"{what}; add connection-mark=no-mark to it")
 
     def conclude(self) -> None:
         """Tell what there was, in one finding."""
-        if self._fasttrack and self._marks:
-            what = "FastTrack passes mangle by, so marked connections leave by main; add connection-mark=no-mark to it"
-            self._notes.warning("fasttrack", self._fasttrack, what)
         deciding = [menu for menu in self._menus if _decides(menu)]
         if deciding:
             names = ", ".join(menu_text(menu) for menu in deciding)
@@ -85,6 +102,10 @@ class Outside:
             first = min(origins, key=lambda origin: origin.line)
             what = f"kept, but no part of routing and not run: {'; '.join(named)}"
             self._notes.info("not-routing", first, what)
+
+
+def _sets_routing_marks(router: Router) -> bool:
+    return any(isinstance(rule.action, MarkAction) and rule.action.kind is MarkKind.ROUTING for rule in router.mangle)
 
 
 def _decides(menu: MenuPath) -> bool:

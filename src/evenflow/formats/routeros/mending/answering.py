@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from evenflow.core.streams import stream_groups
 from evenflow.core.uplinks import routing_marks
 from evenflow.formats.routeros.mending.edits import AddCommand, Place, SetProperty
-from evenflow.formats.routeros.mending.script import Decision, Way
-from evenflow.formats.routeros.mending.tables import own_table
+from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
 from evenflow.formats.routeros.writing.rules import mangle_commands
 from evenflow.model.flow import ConnectionState
 from evenflow.model.matcher import InInterface, InInterfaceList, MarkKind, MarkMatch, StateMatch
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from evenflow.formats.routeros.mending.script import Script
     from evenflow.model.finding import Finding
 
-_NOT_ALONE = "its rules are made by a loop, or share their lines with others; edit them by hand"
 _NEW = (MarkMatch(MarkKind.CONNECTION, None), StateMatch(frozenset((ConnectionState.NEW,))))
 
 
@@ -30,34 +28,40 @@ def _uplink(script: Script, finding: Finding) -> RouterUplink | None:
 
 
 def inbound_not_marked(script: Script, finding: Finding) -> Way | Decision:
-    """`inbound-not-marked`: the rules of `input` for prerouting, or one more before the classifier."""
+    """`inbound-not-marked`: the rules of `input` for prerouting, or new ones before the classifier; for all uplinks."""
     uplink = _uplink(script, finding)
-    if uplink is None or uplink.interface is None:
-        return Decision("which interface its connections come in by does not follow from the file")
-    in_input = [rule for rule in _marking_inbound(uplink, script) if rule.chain == "input"]
+    in_input = [rule for each in script.uplinks for rule in _marking_inbound(each, script) if rule.chain == "input"]
     if in_input and script.can_edit(*in_input):
-        edits = tuple(SetProperty(rule.origin.line, "chain", "prerouting") for rule in in_input)
-        return Way(f"what comes in by {uplink.name} is marked in prerouting, where port forwards pass, too", edits)
-    return _new_mark(uplink, script)
+        changed = tuple(SetProperty(rule.origin.line, "chain", "prerouting") for rule in in_input)
+        return Way("what comes in by an uplink is marked in prerouting, where port forwards pass, too", changed)
+    place = _before_the_classifier(script)
+    if uplink is None or place is None or _mark_of(uplink, script) is None:
+        return Decision(
+            "which mark leads to the uplink does not follow from the file: it takes rules that route by one"
+        )
+    unmarked = [each for each in script.uplinks if not list(_marking_inbound(each, script))]
+    commands = mangle_commands(rule for each in unmarked for rule in _inbound_rule(each, script))
+    edits = tuple(AddCommand(command, Place(place.origin.line)) for command in commands)
+    return Way("connections that come in by an uplink get the mark that leads back to it", edits)
 
 
-def _new_mark(uplink: RouterUplink, script: Script) -> Way | Decision:
-    mark = _mark_of_uplink(uplink, script)
+def _inbound_rule(uplink: RouterUplink, script: Script) -> Iterator[MangleRule]:
+    """The rule that marks what comes in by an uplink, where its mark is certain."""
+    mark, place = _mark_of(uplink, script), _before_the_classifier(script)
+    if mark is not None and uplink.interface is not None and place is not None:
+        asked = (InInterface(uplink.interface), *_NEW)
+        yield MangleRule("prerouting", asked, MarkAction(MarkKind.CONNECTION, mark), place.families)
+
+
+def _before_the_classifier(script: Script) -> MangleRule | None:
+    """The first rule of prerouting by which connections come to be divided."""
     gates = [script.gate(rule) for group in stream_groups(script.router) for rule in group.rules]
-    places = [rule for rule in gates if rule is not None and script.can_edit(rule)]
-    if mark is None or not places:
-        why = f"which mark leads to {uplink.name} does not follow from the file"
-        return Decision(f"{why}; it takes a mark of its own, and rules that route by it")
-    assert uplink.interface is not None
-    new = MangleRule(
-        "prerouting", (InInterface(uplink.interface), *_NEW), MarkAction(MarkKind.CONNECTION, mark), places[0].families
-    )
-    (command,) = mangle_commands((new,))
-    what = f"connections that come in by {uplink.name} get mark {mark}"
-    return Way(what, (AddCommand(command, Place(min(rule.origin.line for rule in places))),))
+    places = [rule for rule in gates if rule is not None]
+    first = min(places, key=script.router.mangle.index) if places else None
+    return first if first is not None and script.can_edit(first) else None
 
 
-def _mark_of_uplink(uplink: RouterUplink, script: Script) -> str | None:
+def _mark_of(uplink: RouterUplink, script: Script) -> str | None:
     """The one mark that leads to an uplink; of several the one that the classifier sets."""
     divided = {mark for group in stream_groups(script.router) for mark in group.shares()}
     for marks in (uplink.connection_marks, tuple(mark for mark in uplink.connection_marks if mark in divided)):
@@ -75,44 +79,41 @@ def _marking_inbound(uplink: RouterUplink, script: Script) -> Iterator[MangleRul
         for matcher in rule.matchers:
             if isinstance(matcher, InInterface) and not matcher.negated and matcher.interface == uplink.interface:
                 yield rule
-            if isinstance(matcher, InInterfaceList) and members.get(matcher.list_name) == {uplink.interface}:
+            if isinstance(matcher, InInterfaceList) and list(members.get(matcher.list_name, ())) == [uplink.interface]:
                 yield rule
 
 
 def output_not_routed(script: Script, finding: Finding) -> Way | Decision:
-    """`output-not-routed`: a rule in output for each mark that connections get that come in by the uplink."""
+    """`output-not-routed`: a rule in output for each mark that connections get that come in by an uplink."""
     uplink = _uplink(script, finding)
-    inbound = list(_marking_inbound(uplink, script)) if uplink is not None else []
-    marks = [rule.action.mark for rule in inbound if isinstance(rule.action, MarkAction) and rule.action.mark]
     rules = [rule for rule in script.router.mangle if script.can_edit(rule)]
-    if uplink is None or not marks or not rules:
-        return Decision(_NOT_ALONE)
-    routing, edits = routing_marks(script.router), []
+    if uplink is None or not list(_marking_inbound(uplink, script)) or not rules:
+        return NOT_ALONE
     last = next((rule for rule in reversed(rules) if rule.chain == "output"), rules[-1])
-    for mark in dict.fromkeys(marks):
-        to = routing.get(mark) or own_table(uplink, script)
-        if to is None:
-            return Decision(f"which routing mark goes with mark {mark} does not follow from the file")
-        new = MangleRule(
-            "output",
-            (MarkMatch(MarkKind.CONNECTION, mark),),
-            MarkAction(MarkKind.ROUTING, to, passthrough=False),
-            last.families,
-        )
-        (command,) = mangle_commands((new,))
-        edits.append(AddCommand(command, Place(last.origin.line, behind=True)))
-    return Way(f"the router's own answers to connections that came in by {uplink.name} leave by it", tuple(edits))
+    routing = routing_marks(script.router)
+    routed = {m for rule in script.router.mangle if rule.chain == "output" for m in rule.matchers}
+    new = []
+    for each in script.uplinks:
+        for rule in _marking_inbound(each, script):
+            mark = rule.action.mark if isinstance(rule.action, MarkAction) else None
+            asked, to = MarkMatch(MarkKind.CONNECTION, mark), routing.get(mark or "") or each.table
+            if mark is not None and to is not None and asked not in routed:
+                new.append(MangleRule("output", (asked,), MarkAction(MarkKind.ROUTING, to, False), last.families))
+    place = Place(last.origin.line, behind=True)
+    edits = tuple(AddCommand(command, place) for command in mangle_commands(dict.fromkeys(new)))
+    return Way("the router's own answers leave by the uplink that the connection came in by", edits)
 
 
 def answers_marked_anew(script: Script, finding: Finding) -> Way | Decision:
     """`answers-marked-anew`: the rules of the classifier take only the first packets of unmarked connections."""
     rule = script.rule(finding.where.line)
     group = next((group for group in stream_groups(script.router) if rule in group.rules), None)
-    rules = group.rules if group is not None else (rule,)
+    if group is None:
+        return Decision("no classifier marks them, and what else divides connections is counted otherwise by that")
+    if not script.can_edit(*group.rules):
+        return NOT_ALONE
     edits: list[SetProperty] = []
-    for each in rules:
-        if each is None or not script.can_edit(each):
-            return Decision(_NOT_ALONE)
+    for each in group.rules:
         if not any(isinstance(m, MarkMatch) and m.kind is MarkKind.CONNECTION for m in each.matchers):
             edits.append(SetProperty(each.origin.line, "connection-mark", "no-mark"))
         if not any(isinstance(m, StateMatch) for m in each.matchers):
@@ -122,10 +123,9 @@ def answers_marked_anew(script: Script, finding: Finding) -> Way | Decision:
     return Way("only new connections without a mark are divided", tuple(edits))
 
 
-def forward_not_routed(script: Script, finding: Finding) -> Way | Decision:
+def forward_not_routed(script: Script, _: Finding) -> Way | Decision:
     """`forward-not-routed`: rules that turn a mark into a way do so for all packets, not only for the first."""
-    uplink = _uplink(script, finding)
-    marks = set(uplink.connection_marks) if uplink is not None else set()
+    marks = {mark for uplink in script.uplinks for mark in uplink.connection_marks}
     limited = [
         rule
         for rule in script.router.mangle

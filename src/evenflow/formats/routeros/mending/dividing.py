@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.streams import denominator_of, never_matches, pcc_of, stream_groups
 from evenflow.formats.routeros.mending.edits import SetProperty
-from evenflow.formats.routeros.mending.script import Decision, Way
-from evenflow.model.matcher import AddressType, AddressTypeMatch, Direction, MarkKind
-from evenflow.model.router import MarkAction
+from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
+from evenflow.formats.routeros.writing.rules import mangle_commands
+from evenflow.model.matcher import AddressType, AddressTypeMatch, Direction, PccMatch
 
 if TYPE_CHECKING:
     from evenflow.core.streams import StreamGroup
     from evenflow.formats.routeros.mending.script import Script
     from evenflow.model.finding import Finding
+    from evenflow.model.matcher import Matcher
     from evenflow.model.router import MangleRule
 
 _PCC = "per-connection-classifier"
-_NOT_ALONE = "its rules are made by a loop, or share their lines with others; edit them by hand"
 
 
 def _group(script: Script, finding: Finding) -> StreamGroup | None:
@@ -29,7 +30,7 @@ def remainder(script: Script, finding: Finding) -> Way | Decision:
     """`pcc-remainder`: the remainder that is left for the rule whose own can't be, or is taken."""
     group = _group(script, finding)
     if group is None:
-        return Decision(_NOT_ALONE)
+        return NOT_ALONE
     denominators = {denominator_of(rule) for rule in group.rules}
     if len(denominators) > 1:
         named = " and ".join(map(str, sorted(denominators)))
@@ -41,10 +42,12 @@ def remainder(script: Script, finding: Finding) -> Way | Decision:
     if len(wrong) == 1 == len(free):
         rule = wrong[0]
         if not script.can_edit(rule):
-            return Decision(_NOT_ALONE)
+            return NOT_ALONE
         value = f"{group.classifier.value}:{denominator}/{free[0]}"
-        return Way(f"the rule takes remainder {free[0]}, the only one left", (SetProperty(rule.origin.line, _PCC, value),))
-    return Decision(_who_gets_it(free), _proposed(group, free, denominator))
+        return Way(
+            f"the rule takes remainder {free[0]}, the only one left", (SetProperty(rule.origin.line, _PCC, value),)
+        )
+    return Decision(_who_gets_it(group, free), _proposed(group, free[0], denominator) if free else ())
 
 
 def _without_a_stream(group: StreamGroup) -> list[MangleRule]:
@@ -61,21 +64,23 @@ def _without_a_stream(group: StreamGroup) -> list[MangleRule]:
     return wrong
 
 
-def _who_gets_it(free: list[int]) -> str:
+def _who_gets_it(group: StreamGroup, free: list[int]) -> str:
     if not free:
         return "two rules take the same connections; which of them goes is yours to say"
     which = "remainder" if len(free) == 1 else "remainders"
-    return f"which mark gets {which} {', '.join(map(str, free))} is yours to say: it changes the shares"
+    why = f"which mark gets {which} {', '.join(map(str, free))} is yours to say: it changes the shares"
+    return f"{why}; one of these goes behind line {group.rules[-1].origin.line}"
 
 
-def _proposed(group: StreamGroup, free: list[int], denominator: int) -> tuple[str, ...]:
-    """For each remainder that is left a condition and an action, of which only the mark is to be chosen."""
-    marks = dict.fromkeys(rule.action.mark for rule in group.rules if isinstance(rule.action, MarkAction))
-    kind = "connection" if group.kind is MarkKind.CONNECTION else group.kind.value
-    named = " or ".join(mark for mark in marks if mark is not None)
-    return tuple(
-        f"{_PCC}={group.classifier.value}:{denominator}/{number} new-{kind}-mark={named}" for number in free[:2]
-    )
+def _proposed(group: StreamGroup, remainder: int, denominator: int) -> tuple[str, ...]:
+    """For each mark of the group a rule that gives it the remainder."""
+    found: dict[str, None] = {}
+    for rule in group.rules:
+        others = tuple(m for m in rule.matchers if not isinstance(m, PccMatch))
+        pcc = PccMatch(group.classifier, denominator, remainder)
+        (command,) = mangle_commands((replace(rule, matchers=(*others, pcc), comment=""),))
+        found[str(command)] = None
+    return tuple(found)
 
 
 def for_the_router_only(script: Script, finding: Finding) -> Way | Decision:
@@ -86,6 +91,20 @@ def for_the_router_only(script: Script, finding: Finding) -> Way | Decision:
     if not rules:
         return Decision("no dst-address-type=local stands there; see what makes it so")
     if not script.can_edit(*rules):
-        return Decision(_NOT_ALONE)
+        return NOT_ALONE
     edits = tuple(SetProperty(rule.origin.line, "dst-address-type", "!local") for rule in rules)
     return Way("what is not for the router itself is divided", edits)
+
+
+def router_not_answering(script: Script, finding: Finding) -> Way | Decision:
+    """`router-not-answering`: the classifier leaves out what is for the router itself."""
+    group = _group(script, finding)
+    asking = [rule for rule in group.rules if not any(_is_type(m) for m in rule.matchers)] if group is not None else []
+    if not asking or not script.can_edit(*asking):
+        return Decision("it is not a classifier alone that marks them; leave out there what is for the router itself")
+    edits = tuple(SetProperty(rule.origin.line, "dst-address-type", "!local") for rule in asking)
+    return Way("only what is not for the router itself is divided", edits)
+
+
+def _is_type(matcher: Matcher) -> bool:
+    return isinstance(matcher, AddressTypeMatch) and matcher.direction is Direction.DESTINATION

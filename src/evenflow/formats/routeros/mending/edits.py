@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from evenflow.formats.routeros.mending.spans import with_property, without_property
+from evenflow.formats.routeros.mending.spans import (
+    in_export_order,
+    place_in_export,
+    with_flag,
+    with_property,
+    without_property,
+)
 from evenflow.formats.routeros.mending.text import Line, SourceText
 from evenflow.formats.routeros.statement import Kind, menu_text
 
@@ -32,6 +38,14 @@ class SetProperty:
     line: int
     name: str
     value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddFlag:
+    """Give the command that begins on `line` a property by its name alone."""
+
+    line: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,10 @@ class ReplaceLine:
     text: str
 
 
-Edit = SetProperty | AddCommand | CopyCommand | MoveCommand | ReplaceLine
+#: What rules do anyway, and exports leave out.
+_PASSES = ("passthrough", "yes")
+
+Edit = SetProperty | AddFlag | AddCommand | CopyCommand | MoveCommand | ReplaceLine
 
 
 class UneditableError(Exception):
@@ -125,8 +142,10 @@ class _Editing:
         match edit:
             case SetProperty(line, name, value):
                 self._changed[line] = _changed(self._of(line), self._command(line).menu, {name: value})
+            case AddFlag(line, name):
+                self._changed[line] = with_flag(self._of(line), self._command(line).menu, name)
             case AddCommand(command, place):
-                self._insert(place, str(command), command.menu)
+                self._insert(place, self._in_its_style(command, place), command.menu)
             case CopyCommand(line, changes, place):
                 menu = self._command(line).menu
                 self._insert(place, _changed(self._written(line), menu, dict(changes)), menu)
@@ -173,6 +192,14 @@ class _Editing:
         said = bare if bare.startswith("/") or menu == there else f"{menu_text(menu)} {bare}"
         inserted = self._inserted[place.line]
         (inserted.behind if place.behind else inserted.before).append(f"{indent}{said}")
+
+    def _in_its_style(self, command: Command, place: Place) -> str:
+        """A new command, with its properties in the order of exports where the one beside it has them so."""
+        beside = self._command(place.line)
+        shown = tuple(pair for pair in command.properties if pair != _PASSES)
+        if in_export_order([argument.name for argument in beside.arguments]):
+            shown = tuple(sorted(shown, key=lambda pair: place_in_export(pair[0])))
+        return str(replace(command, properties=shown))
 
     def _of(self, line: int) -> str:
         """A command as it is by now."""

@@ -6,12 +6,12 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from evenflow.core.conditions import conditions
+from evenflow.core.spelling import meant
 from evenflow.core.streams import stream_groups
 from evenflow.core.uplinks import default_routes, routing_marks, table_of
 from evenflow.formats.routeros.mending.edits import AddCommand, CopyCommand, MoveCommand, Place, SetProperty
-from evenflow.formats.routeros.mending.script import Decision, Way
-from evenflow.formats.routeros.mending.spelling import meant
-from evenflow.formats.routeros.mending.tables import free_tables, own_table, table_property
+from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
+from evenflow.formats.routeros.mending.tables import free_tables, is_of_seven, table_property
 from evenflow.formats.routeros.version import version_of
 from evenflow.formats.routeros.writing.rules import mangle_commands
 from evenflow.formats.routeros.writing.words import Command
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from evenflow.formats.routeros.mending.script import Script
     from evenflow.model.finding import Finding
-
-_NOT_ALONE = "the rule is made by a loop, or shares its line with others; edit it by hand"
 
 
 # --- marks that are asked for --------------------------------------------------------------------------------------
@@ -61,7 +59,7 @@ def not_routed(script: Script, finding: Finding) -> Way | Decision:
     rule = script.rule(finding.where.line)
     mark = _connection_mark(rule)
     if rule is None or mark is None:
-        return Decision(_NOT_ALONE)
+        return NOT_ALONE
     table = _table_for(mark, script)
     if table is None:
         return Decision(f"which table mark {mark} is to lead to does not follow from the file")
@@ -69,7 +67,7 @@ def not_routed(script: Script, finding: Finding) -> Way | Decision:
     if siblings:
         models = _routing_rules(siblings[0], script)
         if not script.can_edit(*models):
-            return Decision(_NOT_ALONE)
+            return NOT_ALONE
         changes = (("connection-mark", mark), ("new-routing-mark", table), ("comment", None))
         last = {r.chain: r for other in siblings for r in _routing_rules(other, script)}
         return Way(
@@ -126,7 +124,7 @@ def _table_for(mark: str, script: Script) -> str | None:
         for matcher in rule.matchers
         if isinstance(matcher, InInterface) and not matcher.negated and _connection_mark(rule) == mark
     }
-    own = {own_table(uplink, script) for uplink in script.uplinks if uplink.interface in interfaces}
+    own = {uplink.table for uplink in script.uplinks if uplink.interface in interfaces}
     if len(own) == 1:
         return own.pop()
     free = free_tables(script)
@@ -145,14 +143,14 @@ def marked_too_late(script: Script, finding: Finding) -> Way | Decision:
     """`marked-too-late`: rules that set routing marks come behind those that mark connections; and are come to."""
     rule = script.rule(finding.where.line)
     if rule is None:
-        return Decision(_NOT_ALONE)
+        return NOT_ALONE
     routing = [other for other in script.router.mangle if other.chain == rule.chain and _routes_a_mark(other)]
     marks = {mark for other in routing for mark in _asked(other)}
     marking = [
         other for other in script.router.mangle if other.chain == rule.chain and _connection_mark(other) in marks
     ]
     if not marking or not script.can_edit(*routing, *marking):
-        return Decision(_NOT_ALONE)
+        return NOT_ALONE
     last = marking[-1]
     mangle = script.router.mangle
     early = [other for other in routing if mangle.index(other) < mangle.index(last)]
@@ -183,13 +181,13 @@ def without_route(script: Script, finding: Finding) -> Way | Decision:
     rule = script.rule(finding.where.line)
     mark = rule.action.mark if rule is not None and isinstance(rule.action, MarkAction) else None
     if mark is None:
-        return Decision(_NOT_ALONE)
+        return NOT_ALONE
     filled = {route.table for route in default_routes(script.router)} - {MAIN_TABLE}
     name = meant(mark, filled)
     setting = [other for other in script.router.mangle if _sets_routing(other) and _mark_of(other) == mark]
     if name is not None:
         if not script.can_edit(*setting):
-            return Decision(_NOT_ALONE)
+            return NOT_ALONE
         edits = tuple(SetProperty(other.origin.line, "new-routing-mark", name) for other in setting)
         return Way(f"the table is called {name}", edits)
     return _only_route(mark, setting, script)
@@ -215,14 +213,13 @@ def _only_route(mark: str, setting: Iterable[MangleRule], script: Script) -> Way
     if not models or models[0].origin.line not in script.commands:
         table = table_of(mark, script.router)
         proposal = f"/ip route add dst-address=0.0.0.0/0 gateway=GATEWAY {table_property(script)}={table}"
-        return Decision(f"by which gateway packets of mark {mark} are to leave does not follow from the file", (proposal,))
+        return Decision(
+            f"by which gateway packets of mark {mark} are to leave does not follow from the file", (proposal,)
+        )
     line = models[0].origin.line
     changes = ((table_property(script), mark), ("distance", "1"), ("comment", None))
-    return Way(f"table {mark} has a default route by {fitting[0].name}", (_copied(line, changes),))
-
-
-def _copied(line: int, changes: tuple[tuple[str, str | None], ...]) -> CopyCommand:
-    return CopyCommand(line, changes, Place(line, behind=True))
+    edit = CopyCommand(line, changes, Place(line, behind=True))
+    return Way(f"table {mark} has a default route by {fitting[0].name}", (edit,))
 
 
 def _mark_of(rule: MangleRule) -> str | None:
@@ -232,17 +229,18 @@ def _mark_of(rule: MangleRule) -> str | None:
 def table_undeclared(script: Script, finding: Finding) -> Way | Decision:
     """`table-undeclared`: declared before it is used; but RouterOS 6 makes tables by itself, and knows no such menu."""
     declared = {table.name for table in script.router.tables} | {MAIN_TABLE}
-    using = [route.table for route in script.router.routes if route.origin == finding.where]
-    using += [rule.action.mark for rule in script.router.mangle if rule.origin == finding.where and _mark_of(rule)]
-    using += [rule.table for rule in script.router.rules if rule.origin == finding.where and rule.table]
-    missing = [table for table in dict.fromkeys(using) if table not in declared]
+    using = [
+        *(route.table for route in script.router.routes if route.origin == finding.where),
+        *(_mark_of(rule) for rule in script.router.mangle if rule.origin == finding.where and _sets_routing(rule)),
+        *(rule.table for rule in script.router.rules if rule.origin == finding.where),
+    ]
+    missing = [table for table in dict.fromkeys(using) if table is not None and table not in declared]
     version = version_of(script.statements)
-    seven = bool(script.router.tables) or table_property(script) == "routing-table"
-    if not missing or (version.major < 7 if version is not None else not seven):
+    if not missing or (version.major < 7 if version is not None else not is_of_seven(script)):
         return Decision("whether the router runs RouterOS 7, where tables are declared, does not follow from the file")
     place = _place_for_table(script, finding.where.line)
     if place is None:
-        return Decision(_NOT_ALONE)
+        return NOT_ALONE
     menu = ("routing", "table")
     edits = tuple(AddCommand(Command(menu, (("name", name),), ("fib",)), place) for name in missing)
     return Way(f"table {', '.join(missing)} is declared", edits)

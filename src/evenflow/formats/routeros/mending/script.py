@@ -15,7 +15,7 @@ from evenflow.model.finding import Severity
 from evenflow.model.router import JumpAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from evenflow.core.uplinks import RouterUplink
     from evenflow.formats.routeros.mending.edits import Edit
@@ -49,6 +49,10 @@ class Decision:
     proposal: tuple[str, ...] = ()
 
 
+#: Why a command that is not among `Script.commands` is left.
+NOT_ALONE = Decision("its command is made by a loop or a script, or shares its line with others; edit it by hand")
+
+
 @dataclass(frozen=True)
 class Script:
     """A script as it is at some point of mending; `router` has the rules that can't run here, too."""
@@ -58,6 +62,7 @@ class Script:
     statements: tuple[Statement, ...]
     router: Router
     findings: tuple[Finding, ...]
+    accept_unsupported: bool = False
 
     @cached_property
     def commands(self) -> Mapping[int, Statement]:
@@ -73,9 +78,13 @@ class Script:
         """The findings of one code."""
         return tuple(finding for finding in self.findings if finding.code == code)
 
-    def grave(self) -> Iterable[str]:
-        """The codes of warnings and errors, once for each finding."""
-        return (finding.code for finding in self.findings if finding.severity is not Severity.INFO)
+    def grave(self) -> Iterator[str]:
+        """The code of each warning, and twice that of each error: a warning that becomes one counts as more."""
+        for finding in self.findings:
+            if finding.severity is not Severity.INFO:
+                yield finding.code
+            if finding.severity is Severity.ERROR:
+                yield finding.code
 
     def rule(self, line: int) -> MangleRule | None:
         """The mangle rule that is made on a line, where it is one that can be edited."""
@@ -100,20 +109,20 @@ class Script:
         Raises:
             UneditableError, MalformedError: as `edits.edited`.
         """
-        return script_of(edited(self.text, self.statements, edits), self.file)
+        return _script(edited(self.text, self.statements, edits), self.file, accept_unsupported=self.accept_unsupported)
 
 
-def read_script(source: bytes, file: str) -> Script | None:
+def read_script(source: bytes, file: str, *, accept_unsupported: bool = False) -> Script | None:
     """A script to be mended; None where it can't be: it means no router, or can't be written back as it is."""
     text = source_text(source)
-    return None if text is None else script_of(text, file)
+    return None if text is None else _script(text, file, accept_unsupported=accept_unsupported)
 
 
-def script_of(text: SourceText, file: str) -> Script | None:
-    """The script that a text is."""
+def _script(text: SourceText, file: str, *, accept_unsupported: bool) -> Script | None:
     content = text.encoded()
-    loaded = configuration.parse(content, file)
+    loaded = configuration.parse(content, file, accept_unsupported=accept_unsupported)
     if loaded.router is None:
         return None
     statements = parse_statements(content, file).statements
-    return Script(file, text, statements, loaded.stated or loaded.router, configuration.all_findings(loaded))
+    findings = configuration.all_findings(loaded, shown=False)
+    return Script(file, text, statements, loaded.stated or loaded.router, findings, accept_unsupported)

@@ -11,7 +11,7 @@ from evenflow.formats.routeros.scanner import Scanner
 from evenflow.formats.routeros.writing.words import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from evenflow.formats.routeros.statement import MenuPath
 
@@ -19,8 +19,18 @@ _NAME = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=")
 _BLANK_LINE = re.compile(r"[ \t]*\\?[ \t]*")
 _BEFORE = re.compile(r"(?:[ \t]|\\[ \t]*\n)*\Z")
 
-#: Exports have these two first, and everything else in the order of the alphabet.
+#: Exports have these first, and everything else in the order of the alphabet.
 _FIRST = ("action", "chain")
+
+
+def place_in_export(name: str) -> tuple[bool, str]:
+    """Where a property stands among the others in an export; to sort by."""
+    return name not in _FIRST, name
+
+
+def in_export_order(names: Sequence[str]) -> bool:
+    """Whether the properties of a command stand as in an export."""
+    return list(names) == sorted(names, key=place_in_export)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +83,26 @@ def with_property(text: str, menu: MenuPath, name: str, value: str) -> str:
     there = next((word for word in reversed(given) if word.name == name), None)
     if there is not None:
         return f"{text[: there.value]}{quoted(value)}{text[there.end :]}"
-    named = [word for word in given if word.name and word.name not in _FIRST]
-    behind = next((word for word in named if word.name > name), None)
+    return _put(text, given, name, f"{name}={quoted(value)}")
+
+
+def with_flag(text: str, menu: MenuPath, name: str) -> str:
+    """The command with a property that is given by its name alone, such as `fib`.
+
+    Raises:
+        MalformedError: it can't be read.
+    """
+    return _put(text, words(text, menu), name, name)
+
+
+def _put(text: str, given: Sequence[Word], name: str, said: str) -> str:
+    """The command with a new word where an export would have it."""
+    named = [word for word in given if word.name]
+    behind = next((word for word in named if place_in_export(word.name) > place_in_export(name)), None)
     if behind is not None:
-        return f"{text[: behind.start]}{name}={quoted(value)} {text[behind.start :]}"
+        return f"{text[: behind.start]}{said} {text[behind.start :]}"
     last = given[-1].end
-    return f"{text[:last]} {name}={quoted(value)}{text[last:]}"
+    return f"{text[:last]} {said}{text[last:]}"
 
 
 def without_property(text: str, menu: MenuPath, name: str) -> str:
@@ -90,8 +114,9 @@ def without_property(text: str, menu: MenuPath, name: str) -> str:
     for word in reversed([word for word in words(text, menu) if word.name == name]):
         before, behind = text[: word.start], text[word.end :]
         if not behind:
-            return before[: _blanks_at_end(before)]
-        text = before + behind.lstrip(" \t") if before.endswith((" ", "\t")) else before + behind
+            text = before[: _blanks_at_end(before)]
+            continue
+        text = before + (behind.lstrip(" \t") if before.endswith((" ", "\t")) else behind)
         text = "\n".join(_without_empty(text.split("\n")))
     return text
 
