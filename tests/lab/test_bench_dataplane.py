@@ -110,4 +110,5 @@ def test_a_counter_counts() -> None:
         assert sum(range(100_000))
         after = counter.read()
         told = CpuClock(0, counter).now().since(Spent(0.0, 0)).instructions
+        assert told is not None
         assert before < after <= told <= counter.read()
