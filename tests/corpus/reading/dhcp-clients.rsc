@@ -8,3 +8,7 @@ add add-default-route=special-classless dhcp-options=hostname,clientid interface
 set [find interface=ether1] default-route-distance=9
 /ipv6 dhcp-client
 add add-default-route=yes interface=ether1 request=prefix pool-name=p
+/interface bridge port
+add bridge=bridge1 interface=ether7
+/ip dhcp-client
+add interface=ether7

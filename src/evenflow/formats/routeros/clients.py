@@ -9,14 +9,17 @@ from evenflow.formats.routeros.interfaces import interface_name
 from evenflow.formats.routeros.reading import Reading
 from evenflow.formats.routeros.routes import check_gateway
 from evenflow.formats.routeros.values import BadValueError, number
+from evenflow.model.finding import Severity
 from evenflow.model.flow import Family
 from evenflow.model.router import MAIN_TABLE, InterfaceGateway, LearnedGateway, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evenflow.formats.routeros.items import Items
     from evenflow.formats.routeros.notes import Notes
     from evenflow.model.flow import Network
-    from evenflow.model.router import Gateway
+    from evenflow.model.router import Gateway, Interface
 
 #: Whether a client adds a default route when the file does not say.
 _DHCP = ((("ip", "dhcp-client"), Family.IPV4, "yes"), (("ipv6", "dhcp-client"), Family.IPV6, "no"))
@@ -28,14 +31,20 @@ _PPP = {
 _ANSWERS = ("yes", "no", "special-classless")
 
 
-def routes_of_clients(items: Items, notes: Notes) -> list[Route]:
+def routes_of_clients(items: Items, interfaces: Iterable[Interface], notes: Notes) -> list[Route]:
     """The default routes that clients add by themselves."""
     routes: list[Route] = []
+    bridges = {each.name: each.bridge for each in interfaces if each.bridge is not None}
     for menu, family, default in _DHCP:
         for item in items.of(menu):
             if item.in_force:
                 reading = Reading(item, notes, "client")
                 name = reading.needed("interface")
+                if name in bridges:
+                    # The dynamic comment of such a client in an export: "DHCP client can not run on slave interface!"
+                    what = f"{name} is a port of {bridges[name]}, so no DHCP client runs on it; give it interface="
+                    reading.tell(Severity.WARNING, "client-on-port", f"{what}{bridges[name]}, or take the port out")
+                    continue
                 routes += _default_routes(reading, LearnedGateway(name), family, default)
     for kind, default in _PPP.items():
         for item in items.of(("interface", kind)):

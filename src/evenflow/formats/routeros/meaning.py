@@ -114,7 +114,7 @@ def _router(items: Items, notes: Notes, *, has_vrf: bool) -> Router:
         mangle=tuple(mangle),
         nat=tuple(nat),
         tables=tuple(tables),
-        routes=(*routes, *routes_of_clients(items, notes)),
+        routes=(*routes, *routes_of_clients(items, interfaces, notes)),
         rules=tuple(rules),
         interfaces=interfaces,
         interface_lists=(*lists, *built_in_lists(_lists_used((*mangle, *nat)), interfaces, known)),

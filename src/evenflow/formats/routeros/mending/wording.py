@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.mending.edits import AddFlag, ReplaceLine, SetProperty
 from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
-from evenflow.formats.routeros.scanner import TYPOGRAPHIC
+from evenflow.formats.routeros.scanner import PAGE_TAG, TYPOGRAPHIC
 
 if TYPE_CHECKING:
     from evenflow.formats.routeros.mending.script import Script
@@ -47,3 +47,13 @@ def typographic_quotes(script: Script, _: Finding) -> Way | Decision:
         if number in of_commands and _TYPOGRAPHIC_SIGN.search(line.text)
     )
     return Way('quotation marks are written as "', edits) if edits else NOT_ALONE
+
+
+def page_tags(script: Script, _: Finding) -> Way | Decision:
+    """`page-tags`: the lines without them."""
+    edits = tuple(
+        ReplaceLine(number, PAGE_TAG.sub("", line.text))
+        for number, line in enumerate(script.text.lines, start=1)
+        if PAGE_TAG.search(line.text)
+    )
+    return Way("tags of web pages are taken out", edits)
