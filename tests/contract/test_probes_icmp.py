@@ -161,6 +161,23 @@ async def test_what_came_in_time_is_no_loss_when_the_loop_was_busy(line: Line, f
     assert max(told.answers[0]) < 30
 
 
+@both_families
+@in_loop
+async def test_nothing_is_told_of_what_was_out_when_it_was_disregarded(line: Line, family: Family) -> None:
+    with closing(EchoServer(line, family)) as server, probing(line, icmp(family), timeout_ms=300) as (runner, told):
+        await told.next_answer()
+        server.answer = lambda _: []
+        await told.next_loss()
+        lost, asked = len(told.losses[0]), server.asked
+        server.answer = lambda right: [right]
+        runner.disregard()
+        # Those that were out would have been lost by now: the server was asked again and again for longer than 300 ms.
+        seen = len(told.answers[0])
+        await told.until(lambda: len(told.answers[0]) >= seen + 25)
+        assert len(told.losses[0]) == lost
+        assert server.asked >= asked + 20
+
+
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
 @both_families
 @in_loop

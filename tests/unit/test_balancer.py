@@ -147,9 +147,12 @@ def test_drift_is_mended_and_known_as_such() -> None:
     done = balancer.reconcile()
     assert done.operations
     assert not done.wanted_change
+    assert done.mended_routing
     assert done.in_sync
     assert kernel.read_dataplane() == before
     assert balancer.reconcile().operations == ()
+    kernel.execute(NftTransaction((DeleteTable(),)))
+    assert not balancer.reconcile().mended_routing
 
 
 def test_what_the_kernel_refuses_is_told_and_the_rest_is_done_and_tried_again() -> None:

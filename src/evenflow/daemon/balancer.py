@@ -20,7 +20,7 @@ from evenflow.core.plan import in_force, make_plan
 from evenflow.core.seed import seed_of
 from evenflow.errors import InputError, SystemRefusedError
 from evenflow.kernel.reconcile import carry_out, look_ahead
-from evenflow.model.dataplane import CONNECTION_MARK_MASK
+from evenflow.model.dataplane import CONNECTION_MARK_MASK, AddRoute, AddRouteRule
 from evenflow.model.finding import Severity
 from evenflow.model.matcher import MarkKind
 
@@ -63,6 +63,11 @@ class Pass:
     def in_sync(self) -> bool:
         """Whether the kernel is as desired now."""
         return not self.failures and not self.left
+
+    @property
+    def mended_routing(self) -> bool:
+        """Whether routes or route rules had been gone that were there before."""
+        return not self.wanted_change and any(isinstance(each, AddRoute | AddRouteRule) for each in self.operations)
 
 
 class Balancer:

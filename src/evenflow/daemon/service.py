@@ -171,6 +171,9 @@ class Service:
         except SystemRefusedError as problem:
             self._failed(str(problem))
             return
+        if done.mended_routing:
+            for watcher in self._watchers.values():
+                watcher.went_astray(now_s)
         if done.in_sync:
             self._failed_passes = 0
         else:

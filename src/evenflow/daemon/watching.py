@@ -32,6 +32,9 @@ _ASK_AGAIN_S: Final = (0.2, 0.5, 1.0)
 #: In a hurry each target is asked so often, until one answers or the line is lost.
 _HURRY_S: Final = 0.2
 
+#: Probes that went astray are excused once in this time.
+_ASTRAY_GAP_S: Final = 5.0
+
 
 class Watcher:
     """A watch, its state machine and its probes.
@@ -61,6 +64,7 @@ class Watcher:
         self._problem = ""
         self._unanswered = False
         self._hurried = False
+        self._believed_again_s = now_s
         self._one_way = OneWay()
         self._probes = ProbeRunner(
             interface=watch.interface,
@@ -128,6 +132,15 @@ class Watcher:
         else:
             self._hurried = False
             self.machine.hurry(None)
+
+    def went_astray(self, now_s: float) -> None:
+        """Routes of ours had been gone, and probes with them: those that are out say nothing about the line.
+
+        Not each time where that happens again and again: who fights over our routes must not blind us.
+        """
+        if now_s >= self._believed_again_s:
+            self._believed_again_s = now_s + _ASTRAY_GAP_S
+            self._probes.disregard()
 
     def note(self, transition: Transition | None) -> None:
         """Remember why, and tell."""

@@ -88,7 +88,7 @@ class Ledger:
             self.lost(probe, probe.remark)
 
     def clear(self) -> None:
-        """Nobody is told of those that are out."""
+        """Nobody is told of those that are out, whatever comes of them."""
         while self._out:
             probe = self._out.popleft()
             probe.done = True

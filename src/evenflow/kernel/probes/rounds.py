@@ -102,6 +102,11 @@ class Rounds:
             self._due_s = now_s
             self._arm()
 
+    def disregard(self) -> None:
+        """Probes that are out now are told of neither as answered nor as lost."""
+        self._ledger.clear()
+        self._arm()
+
     def _try_permissions(self) -> None:
         """Open what needs a capability; that an interface is missing is no fault now.
 

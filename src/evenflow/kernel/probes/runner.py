@@ -23,8 +23,9 @@ class ProbeRunner:
     """Probes all targets of one watch every interval, in the running asyncio loop.
 
     Every probe is told exactly once: answered, or lost when its time is over, or at once when it could not be sent or
-    the target refused it. Messages that are no answer to a probe are ignored and counted. An interface that is not
-    there, has no address, or is made anew under its name is no error: probes are lost until it is there again.
+    the target refused it; but for those that `disregard` is called about. Messages that are no answer to a probe are
+    ignored and counted. An interface that is not there, has no address, or is made anew under its name is no error:
+    probes are lost until it is there again.
 
     With intervals up to half a second, answers to ICMP and neighbour probes are told when the next round begins or
     when a probe's time is over. That saves most of the cost; the round trip is by the kernel's own stamps all the same.
@@ -110,3 +111,8 @@ class ProbeRunner:
         """Probe all targets now, not at the end of the interval; no more than 50 times a second."""
         if self._rounds is not None:
             self._rounds.hurry()
+
+    def disregard(self) -> None:
+        """Whatever comes of the probes that are out now is not told: the way that they took was not the right one."""
+        if self._rounds is not None:
+            self._rounds.disregard()
