@@ -22,6 +22,7 @@ from evenflow.model.dataplane import (
     FibHop,
     FibRoute,
     FibRule,
+    Jump,
     NftTransaction,
     SetSysctl,
 )
@@ -64,6 +65,8 @@ RULES = (
     FibRule(V4, 20001, 254, suppress_prefix_length=0),
     FibRule(V4, 20001, 254, suppress_prefix_length=16),
     FibRule(V4, 20001, 254),
+    FibRule(V4, 20999, 0, Jump.GOTO, goto=21999, mask=0x3FF),
+    FibRule(V4, 21999, 0, Jump.NOP),
     FibRule(V4, 22000, 0, RouteKind.UNREACHABLE, mark=3, mask=0x3FF),
     FibRule(V4, 40000, 0, RouteKind.BLACKHOLE),
     FibRule(

@@ -9,7 +9,7 @@ import pytest
 from differential.worlds import MACHINE
 from evenflow.core.compile import compile_router
 from evenflow.core.lint import lint
-from evenflow.model.dataplane import PRIORITY_AFTER_MARKS, PRIORITY_BEFORE_MARKS, PRIORITY_MARKS, PRIORITY_PROBES
+from evenflow.model.dataplane import PRIORITY_AFTER_MARKS, PRIORITY_BEFORE_MARKS, PRIORITY_END, PRIORITY_UNMARKED
 from evenflow.model.flow import Family
 from evenflow.model.matcher import Classifier, MarkKind, PccMatch
 from evenflow.model.router import (
@@ -56,9 +56,9 @@ CHAIN = tuple(jump(f"c{n}", f"c{n + 1}") for n in range(20))
         ("jump-loop", Router((jump("prerouting", "c0"), *CHAIN))),
         ("jump-loop", Router((jump("forward", "prerouting"), jump("prerouting", "forward")))),
         ("too-many-marks", Router(tables=tuple(RoutingTable(f"t{n}") for n in range(1024)))),
-        ("too-many-route-rules", rules(PRIORITY_PROBES - PRIORITY_AFTER_MARKS + 1)),
-        ("too-many-route-rules", rules(501, RuleAction.LOOKUP_ONLY)),
-        ("too-many-route-rules", rules(PRIORITY_MARKS - PRIORITY_BEFORE_MARKS + 1, stage=RuleStage.BEFORE_MARKS)),
+        ("too-many-route-rules", rules(PRIORITY_END - PRIORITY_AFTER_MARKS + 1)),
+        ("too-many-route-rules", rules(1001, RuleAction.LOOKUP_ONLY)),
+        ("too-many-route-rules", rules(PRIORITY_UNMARKED - PRIORITY_BEFORE_MARKS + 1, stage=RuleStage.BEFORE_MARKS)),
         ("distance-zero", ipv6_route(0)),
     ],
 )

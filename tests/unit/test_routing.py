@@ -8,7 +8,7 @@ import pytest
 from evenflow.core.lookup import Fib, Question, Refusal
 from evenflow.core.numbering import number_router
 from evenflow.core.routing import Routing, resolve
-from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute, FibRule
+from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute, FibRule, Jump
 from evenflow.model.flow import Family
 from evenflow.model.machine import Link, LinkAddress, Machine
 from evenflow.model.router import (
@@ -231,6 +231,28 @@ def test_priorities_follow_the_stages() -> None:
     found = sorted(routing(WAY, rules=rules).rules, key=lambda rule: rule.priority)
     assert [rule.priority for rule in found] == [20000, 21000, 22000, 40000]
     assert all(isinstance(rule, FibRule) and rule.is_ours for rule in found)
+
+
+def test_packets_without_a_routing_mark_pass_over_the_rules_of_many() -> None:
+    tables = [route(InterfaceGateway("ppp0"), table=f"isp{n}") for n in range(1, 4)]
+    few, many = routing(*tables[:2]).rules, routing(*tables).rules
+    assert {rule.kind for rule in few} == {RouteKind.UNICAST}
+    found = sorted(many, key=lambda rule: rule.priority)
+    assert [rule.priority for rule in found] == [20999, 21000, 21000, 21000, 21999]
+    assert (found[0].answer, found[0].mark, found[0].mask, found[-1].answer) == ("goto 21999", 0, 0x3FF, "nop")
+    fib = Fib.of(MACHINE, (), many, frozenset())
+    assert [rule.priority for rule, _ in fib.asked(Question(OUT))] == [20999, 21999, 32766]
+    marked = list(fib.asked(Question(OUT, mark=MARK)))
+    assert [rule.priority for rule, _ in marked] == [20999, 21000, 21000, 21000, 21999, 32766]
+    assert [missing for _, missing in marked].count("fwmark") == 3
+
+
+def test_a_jump_to_where_no_rule_is_leads_nowhere() -> None:
+    rules = (FibRule(Family.IPV4, 1, kind=Jump.GOTO, goto=9), FibRule(Family.IPV4, 5, 77))
+    fib = Fib.of(MACHINE, (), rules, frozenset())
+    assert [rule.priority for rule, _ in fib.asked(Question(OUT))] == [1, 5, 32766]
+    there = Fib.of(MACHINE, (), (*rules, FibRule(Family.IPV4, 9, kind=Jump.NOP)), frozenset())
+    assert [rule.priority for rule, _ in there.asked(Question(OUT))] == [1, 9, 32766]
 
 
 def test_of_several_next_hops_one_is_chosen_and_that_there_is_a_choice_is_told() -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.core.explain import NO_MARK, packet_side
-from evenflow.core.lookup import missed
 from evenflow.core.numbering import needs_own_table, probe_table
 from evenflow.core.routing import resolve_gateway, rules_made
 from evenflow.model.dataplane import (
@@ -22,6 +21,7 @@ from evenflow.model.dataplane import (
     PRIORITY_PROBES,
     ROUTE_PROTOCOL,
     ROUTING_MARK_MASK,
+    Jump,
 )
 from evenflow.model.finding import NOWHERE, Origin
 from evenflow.model.flow import family_of
@@ -89,11 +89,15 @@ class RoutingExplainer:
         last = (
             decision.tried[-1] if decision.hop is not None or (decision.tried and decision.tried[-1].refusal) else None
         )
-        for rule in self._fib.of_family(question.destination):
+        for rule, missing in self._fib.asked(question):
             named = self._named(rule)
+            if isinstance(rule.kind, Jump):
+                if rule.kind is Jump.GOTO and not missing:
+                    yield Step("routing", named.what, False, f"on with the rules from {rule.goto} on", named.origin)
+                continue
             answer = answers.get(rule)
             if answer is None:
-                why = self._why_missed(rule, question)
+                why = self._why_missed(missing, question)
                 yield Step("routing", named.what, False, why, named.origin)
                 continue
             taken = answer is last
@@ -113,6 +117,8 @@ class RoutingExplainer:
 
     def _name(self, rule: FibRule) -> _Named:
         table = self.table_name(rule.table)
+        if isinstance(rule.kind, Jump):
+            return _Named(f"no routing mark: {rule.answer}" if rule.mask else rule.answer)
         if rule.protocol != ROUTE_PROTOCOL:
             return _Named(f"table {table}")
         if rule.priority == PRIORITY_MARKS:
@@ -145,8 +151,8 @@ class RoutingExplainer:
                     priority += rules_made(written)
         return None
 
-    def _why_missed(self, rule: FibRule, question: Question) -> str:
-        match missed(rule, question):
+    def _why_missed(self, missing: str, question: Question) -> str:
+        match missing:
             case "fwmark":
                 mark = question.mark & ROUTING_MARK_MASK
                 names = (name for name, number in self._numbers.routing_marks.items() if number == mark)
@@ -224,7 +230,7 @@ def _order(prefix_length: int, distance: int) -> tuple[int, int]:
 def _answer(tried: Tried) -> str:
     """What a rule's table answered."""
     if tried.refusal is not None and tried.route is None:
-        return tried.rule.kind.value
+        return tried.rule.answer
     if tried.route is None:
         return NOTHING_THERE
     text = f"{tried.route.destination} distance {tried.route.metric}"

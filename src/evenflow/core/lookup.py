@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibRule
+from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibRule, Jump
 from evenflow.model.flow import Family, family_of
 from evenflow.model.router import RouteKind
 
@@ -33,7 +33,7 @@ class Refusal(enum.Enum):
     PROHIBIT = "prohibit"
 
 
-_REFUSALS = {
+_REFUSALS: dict[RouteKind | Jump, Refusal] = {
     RouteKind.UNREACHABLE: Refusal.UNREACHABLE,
     RouteKind.BLACKHOLE: Refusal.BLACKHOLE,
     RouteKind.PROHIBIT: Refusal.PROHIBIT,
@@ -139,23 +139,34 @@ class Fib:
     def decide(self, question: Question) -> Decision:
         """The routing decision for one packet."""
         tried: list[Tried] = []
-        for rule in self._matching(question):
+        for rule, missing in self.asked(question):
+            if missing or isinstance(rule.kind, Jump):
+                continue
             answer = self._ask(rule, question)
             tried.append(answer)
             if answer.hop is not None or answer.refusal is not None:
                 break
         return Decision(tuple(tried))
 
-    def _matching(self, question: Question) -> Iterator[FibRule]:
-        return (rule for rule in self.of_family(question.destination) if not missed(rule, question))
+    def asked(self, question: Question) -> Iterator[tuple[FibRule, str]]:
+        """The rules that are asked, in order, each with what of it the packet does not have, "" where it matches.
 
-    def of_family(self, destination: Address) -> Iterator[FibRule]:
-        """The rules that are asked for a destination, whether or not they match, in order."""
-        family = family_of(destination)
-        return (rule for rule in self.rules if rule.family is family)
+        Those that a GOTO passes over are left out.
+        """
+        family = family_of(question.destination)
+        rules = [rule for rule in self.rules if rule.family is family]
+        resume = 0
+        for rule in rules:
+            if rule.priority < resume:
+                continue
+            missing = missed(rule, question)
+            yield rule, missing
+            # Where no rule has that priority, the kernel goes on with the next one.
+            if rule.kind is Jump.GOTO and not missing and any(other.priority == rule.goto for other in rules):
+                resume = rule.goto
 
     def _ask(self, rule: FibRule, question: Question) -> Tried:
-        if rule.kind is not RouteKind.UNICAST:
+        if rule.kind in _REFUSALS:
             return Tried(rule, refusal=_REFUSALS[rule.kind])
         passed_over: list[PassedOver] = []
         for route in self.tables.get((rule.family, rule.table), ()):

@@ -15,13 +15,17 @@ from evenflow.model.dataplane import (
     MAIN_TABLE_NUMBER,
     PRIORITY_AFTER_MARKS,
     PRIORITY_BEFORE_MARKS,
+    PRIORITY_END,
     PRIORITY_FALLBACK,
     PRIORITY_MARKS,
+    PRIORITY_PAST_MARKS,
     PRIORITY_PROBES,
+    PRIORITY_UNMARKED,
     ROUTING_MARK_MASK,
     FibHop,
     FibRoute,
     FibRule,
+    Jump,
 )
 from evenflow.model.finding import Finding, Origin, error
 from evenflow.model.flow import BOTH_FAMILIES, Family, family_of
@@ -54,9 +58,12 @@ CONNECTED_SCOPE, ANY_SCOPE = 10, 255
 
 #: How many rules of the kernel there can be at each stage: as many as it has priorities.
 RULES_OF_STAGE = {
-    RuleStage.BEFORE_MARKS: PRIORITY_MARKS - PRIORITY_BEFORE_MARKS,
-    RuleStage.AFTER_MARKS: PRIORITY_PROBES - PRIORITY_AFTER_MARKS,
+    RuleStage.BEFORE_MARKS: PRIORITY_UNMARKED - PRIORITY_BEFORE_MARKS,
+    RuleStage.AFTER_MARKS: PRIORITY_END - PRIORITY_AFTER_MARKS,
 }
+
+#: To pass over the rules of marks takes two rules.
+_WORTH_PASSING_OVER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,15 +298,25 @@ def _rules(router: Router, family: Family, numbers: Numbers) -> Iterator[FibRule
     """The rules of one family: before marks, the marks, after marks, after main."""
     own = [rule for rule in router.rules if family in rule.families and _fits(rule, family)]
     yield from _user_rules(own, RuleStage.BEFORE_MARKS, PRIORITY_BEFORE_MARKS, family, numbers)
+    of_marks = list(_rules_of_marks(router, family, numbers))
+    yield from of_marks
+    if len(of_marks) >= _WORTH_PASSING_OVER:
+        # The kernel asks rules one by one, and has no mark for what comes in from an uplink, and for a packet's source.
+        unmarked = FibRule(family, PRIORITY_UNMARKED, mask=ROUTING_MARK_MASK)
+        yield replace(unmarked, kind=Jump.GOTO, goto=PRIORITY_PAST_MARKS)
+        yield FibRule(family, PRIORITY_PAST_MARKS, kind=Jump.NOP)
+    yield from _user_rules(own, RuleStage.AFTER_MARKS, PRIORITY_AFTER_MARKS, family, numbers)
+    yield from _user_rules(own, RuleStage.AFTER_MAIN, PRIORITY_FALLBACK, family, numbers)
+
+
+def _rules_of_marks(router: Router, family: Family, numbers: Numbers) -> Iterator[FibRule]:
     for name in sorted(_marks(router)):
         mark = numbers.routing_marks[name]
         yield FibRule(family, PRIORITY_MARKS, numbers.table(name), mark=mark, mask=ROUTING_MARK_MASK)
-    yield from _user_rules(own, RuleStage.AFTER_MARKS, PRIORITY_AFTER_MARKS, family, numbers)
     for watch in router.watches:
         if needs_own_table(watch):
             mark = numbers.probe_mark(watch)
             yield FibRule(family, PRIORITY_PROBES, numbers.table(probe_table(watch)), mark=mark, mask=ROUTING_MARK_MASK)
-    yield from _user_rules(own, RuleStage.AFTER_MAIN, PRIORITY_FALLBACK, family, numbers)
 
 
 def _marks(router: Router) -> set[str]:

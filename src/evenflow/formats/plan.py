@@ -43,7 +43,7 @@ def render_rule(rule: FibRule) -> str:
         words.append(f"iif {rule.in_interface}")
     if rule.mask:
         words.append(f"fwmark {rule.mark:#x}/{rule.mask:#x}")
-    words.append(f"lookup {_table(rule.table)}" if rule.kind is RouteKind.UNICAST else rule.kind.value)
+    words.append(f"lookup {_table(rule.table)}" if rule.kind is RouteKind.UNICAST else rule.answer)
     if rule.suppress_prefix_length is not None:
         words.append(f"suppress_prefixlength {rule.suppress_prefix_length}")
     return " ".join(words)

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_net
 from typing import TYPE_CHECKING, Final
 
 from evenflow.kernel.netlink import as_text, attribute, attributes, by_kind, nested, text
-from evenflow.model.dataplane import FibHop, FibRoute, FibRule
+from evenflow.model.dataplane import FibHop, FibRoute, FibRule, Jump
 from evenflow.model.flow import Family, family_of
 from evenflow.model.machine import Link, LinkAddress
 from evenflow.model.router import RouteKind
@@ -59,10 +59,12 @@ _ROUTE_KIND: Final = {number: kind for kind, number in _ROUTE_TYPE.items()}
 #: What the kernel makes of an IPv6 route without a metric (IP6_RT_PRIO_USER).
 IPV6_DEFAULT_METRIC: Final = 1024
 
-_FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
+_FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_GOTO, _FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 4, 6, 10
 _FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_FWMASK, _FRA_PROTOCOL = 14, 15, 16, 21
-_RULE_ACTION: Final = {
+_RULE_ACTION: Final[dict[RouteKind | Jump, int]] = {
     RouteKind.UNICAST: 1,
+    Jump.GOTO: 2,
+    Jump.NOP: 3,
     RouteKind.BLACKHOLE: 6,
     RouteKind.UNREACHABLE: 7,
     RouteKind.PROHIBIT: 8,
@@ -305,6 +307,8 @@ def encode_rule(rule: FibRule) -> bytes:
     parts.append(_u32(_FRA_PRIORITY, rule.priority) + attribute(_FRA_PROTOCOL, bytes((rule.protocol,))))
     if rule.table:
         parts.append(_u32(_FRA_TABLE, rule.table))
+    if rule.goto:
+        parts.append(_u32(_FRA_GOTO, rule.goto))
     if rule.mark or rule.mask:
         parts.append(_u32(_FRA_FWMARK, rule.mark) + _u32(_FRA_FWMASK, rule.mask))
     if source:
@@ -319,7 +323,7 @@ def encode_rule(rule: FibRule) -> bytes:
 
 
 def decode_rule(data: bytes) -> FibRule | None:
-    """A route rule; None for an action that is neither a lookup nor a refusal, such as goto."""
+    """A route rule; None for an action that ip-rule(8) does not have."""
     family_number, destination_length, source_length, _, table, _, _, action, _ = _RULE.unpack_from(data)
     family = _FAMILY.get(family_number)
     if family is None or action not in _RULE_KIND:
@@ -333,6 +337,7 @@ def decode_rule(data: bytes) -> FibRule | None:
         priority=_as_u32(held[_FRA_PRIORITY]) if _FRA_PRIORITY in held else 0,
         table=table if kind is RouteKind.UNICAST else 0,
         kind=kind,
+        goto=_as_u32(held[_FRA_GOTO]) if _FRA_GOTO in held else 0,
         mark=_as_u32(held[_FRA_FWMARK]) if _FRA_FWMARK in held else 0,
         mask=_as_u32(held[_FRA_FWMASK]) if _FRA_FWMASK in held else 0,
         source=_as_network(family, held[_FRA_SRC], source_length) if _FRA_SRC in held else None,
@@ -365,7 +370,7 @@ def describe_rule(rule: FibRule) -> str:
         said.append(f"fwmark {rule.mark:#x}/{rule.mask:#x}")
     if rule.in_interface:
         said.append(f"iif {rule.in_interface}")
-    said.append(f"lookup {rule.table}" if rule.kind is RouteKind.UNICAST else rule.kind.value)
+    said.append(rule.answer)
     if rule.suppress_prefix_length is not None:
         said.append(f"suppress_prefixlength {rule.suppress_prefix_length}")
     return " ".join(said)

@@ -6,6 +6,7 @@ is found again by the signs below and by nothing else: there is no state file.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,11 @@ TABLE_BASE = 20000
 #: (220), mwan3 (1000–3999) and Tailscale (5210–5270), and before wg-quick and main (32764–32766); only
 #: the fallback lies behind main.
 PRIORITY_BEFORE_MARKS = 20000
+PRIORITY_UNMARKED = 20999
 PRIORITY_MARKS = 21000
+PRIORITY_PROBES = 21500
+PRIORITY_PAST_MARKS = 21999
 PRIORITY_AFTER_MARKS = 22000
-PRIORITY_PROBES = 23000
 PRIORITY_END = 24000
 PRIORITY_FALLBACK = 40000
 
@@ -102,14 +105,26 @@ class FibRoute:
         return self.protocol == ROUTE_PROTOCOL and (own_table or self.table == MAIN_TABLE_NUMBER)
 
 
+class Jump(enum.Enum):
+    """What a route rule does that neither looks up a table nor refuses (ip-rule(8))."""
+
+    GOTO = "goto"
+    NOP = "nop"
+
+
 @dataclass(frozen=True, slots=True)
 class FibRule:
-    """A route rule of the kernel. `kind` UNICAST looks up `table`; the other kinds answer at once."""
+    """A route rule of the kernel.
+
+    `kind` UNICAST looks up `table`; GOTO goes on at the priority `goto`, if there is a rule; NOP does nothing; the
+    other kinds answer at once.
+    """
 
     family: Family
     priority: int
     table: int = 0
-    kind: RouteKind = RouteKind.UNICAST
+    kind: RouteKind | Jump = RouteKind.UNICAST
+    goto: int = 0
     mark: int = 0
     mask: int = 0
     source: Network | None = None
@@ -123,6 +138,13 @@ class FibRule:
         """Whether it carries our protocol number and has a priority of ours."""
         own_priority = PRIORITY_BEFORE_MARKS <= self.priority < PRIORITY_END or self.priority == PRIORITY_FALLBACK
         return self.protocol == ROUTE_PROTOCOL and own_priority
+
+    @property
+    def answer(self) -> str:
+        """What it does with a packet that it matches, in the words of ip-rule(8)."""
+        if self.kind is RouteKind.UNICAST:
+            return f"lookup {self.table}"
+        return f"goto {self.goto}" if self.kind is Jump.GOTO else self.kind.value
 
 
 @dataclass(frozen=True, slots=True)

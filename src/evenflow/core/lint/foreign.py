@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.numbering import TooManyNamesError, number_router
 from evenflow.core.routing import resolve
-from evenflow.model.dataplane import MAIN_TABLE_NUMBER, ROUTING_MARK_MASK
+from evenflow.model.dataplane import MAIN_TABLE_NUMBER, ROUTING_MARK_MASK, Jump
 from evenflow.model.finding import Finding, Origin, warning
 from evenflow.model.flow import Family
-from evenflow.model.router import RouteKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +52,8 @@ def _takes(rule: FibRule, own: FibRule) -> bool:
     bits = rule.mask & own.mask & ROUTING_MARK_MASK
     return (
         rule.family is own.family
+        and rule.kind is not Jump.NOP
+        and not isinstance(own.kind, Jump)
         and rule.priority <= own.priority
         and bits != 0
         and rule.mark & bits == own.mark & bits
@@ -72,9 +73,8 @@ def _of_route(route: FibRoute, name: str) -> str:
 
 
 def _of_rule(rule: FibRule, ours: FibRule) -> str:
-    answer = f"lookup {rule.table}" if rule.kind is RouteKind.UNICAST else rule.kind.value
     ip = "ip" if rule.family is Family.IPV4 else "ip -6"
-    said = f"{ip} rule: priority {rule.priority}, fwmark {rule.mark:#x}/{rule.mask:#x}, {answer}"
+    said = f"{ip} rule: priority {rule.priority}, fwmark {rule.mark:#x}/{rule.mask:#x}, {rule.answer}"
     return (
         f"somebody else's route rule ({said}) takes packets with a mark of evenflow's ({ours.mark:#x}/{ours.mask:#x}) "
         f"before evenflow's own with priority {ours.priority}; give it a mark and mask outside of "
