@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from differential.worlds import MACHINE
 from evenflow.core.compile import compile_router
+from evenflow.core.compile.conditions import COMPARED
 from evenflow.core.compile.names import fitting, rule_comment, safe_name
 from evenflow.core.compile.runs import run_at
 from evenflow.core.seed import seed_of
@@ -80,14 +81,21 @@ def mark(name: str, key: object, kind: MarkKind = MarkKind.CONNECTION, chain: st
     return MangleRule(chain, (key,), MarkAction(kind, name))  # type: ignore[arg-type]
 
 
-def test_neighbours_that_differ_in_an_interface_are_one_lookup() -> None:
-    rules = [mark(f"isp{n}", InInterface(f"wan{n}")) for n in range(3)]
-    run = run_at(rules, 0)
+ALIKE = [mark(f"isp{n}", InInterface(f"wan{n}")) for n in range(COMPARED + 1)]
+
+
+def test_many_neighbours_that_differ_in_an_interface_are_one_lookup() -> None:
+    run = run_at(ALIKE, 0)
     assert run is not None
-    assert run.rules == tuple(rules)
-    (look_up,) = compiled(*rules).chains["prerouting/ip"].rules
-    assert len(compiled(*rules).sets["by_in_interface/prerouting/ip/0"].elements) == 3
+    assert run.rules == tuple(ALIKE)
+    (look_up,) = compiled(*ALIKE).chains["prerouting/ip"].rules
+    assert len(compiled(*ALIKE).sets["by_in_interface/prerouting/ip/0"].elements) == COMPARED + 1
     assert len(look_up.expressions) == 2
+
+
+def test_a_few_interfaces_are_compared_one_by_one() -> None:
+    assert run_at(ALIKE[1:], 0) is None
+    assert len(compiled(*ALIKE[1:]).chains["prerouting/ip"].rules) == COMPARED
 
 
 @pytest.mark.parametrize(
@@ -102,7 +110,9 @@ def test_neighbours_that_differ_in_an_interface_are_one_lookup() -> None:
     ],
 )
 def test_rules_that_are_not_alike_are_no_run(other: MangleRule) -> None:
-    assert run_at([mark("a", InInterface("wan0")), other], 0) is None
+    run = run_at([*ALIKE, other], 0)
+    assert run is not None
+    assert run.rules == tuple(ALIKE)
 
 
 def test_rules_that_change_what_they_ask_for_are_no_run() -> None:
@@ -128,15 +138,15 @@ def test_known_connections_are_answered_by_interface_and_mark() -> None:
 
 
 def test_the_cost_of_a_known_connection_does_not_grow() -> None:
-    def first_rules(uplinks: int) -> list[int]:
+    def base_rules(uplinks: int) -> list[int]:
         rules = [mark(f"c{n}", InInterface(f"wan{n}")) for n in range(uplinks)]
         rules += [mark(f"r{n}", MarkMatch(MarkKind.CONNECTION, f"c{n}"), MarkKind.ROUTING) for n in range(uplinks)]
         table = compiled(*rules)
-        base = table.chains["prerouting"].rules[0]
-        known = [chain for name, chain in table.chains.items() if name.startswith("known/")]
-        return [len(base.expressions), max(len(chain.rules) for chain in known)]
+        assert all(len(chain.rules) == 1 for name, chain in table.chains.items() if name.startswith("known/"))
+        return [len(rule.expressions) for rule in table.chains["prerouting"].rules]
 
-    assert first_rules(3) == first_rules(60)
+    assert base_rules(COMPARED + 1) == base_rules(60)
+    assert len(base_rules(2)) <= COMPARED + len(Family)
 
 
 # --- what only shows in odd cases

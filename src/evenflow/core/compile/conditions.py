@@ -73,6 +73,9 @@ Alternatives = tuple[Condition, ...]
 NEVER: Alternatives = ()
 ALWAYS: Alternatives = ((),)
 
+#: So many interfaces are compared one after the other. To look a name up in a set takes as long as four comparisons.
+COMPARED = 4
+
 #: Bits of `ct state` (Linux, NF_CT_STATE_BIT).
 STATE_BITS = {
     ConnectionState.INVALID: 1,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenflow.core.compile.conditions import ifname, word
+from evenflow.core.compile.conditions import COMPARED, ifname, word
 from evenflow.model.nft import (
     ACCEPT,
     DROP,
@@ -34,6 +34,8 @@ from evenflow.model.nft import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evenflow.core.compile.conditions import Sets
     from evenflow.core.compile.effects import Chains
     from evenflow.model.nft import Expression
@@ -58,12 +60,10 @@ def compile_guard(router: Router, sets: Sets, chains: Chains) -> None:
     """Add the chain that guards `router.guarded`."""
     if not router.guarded:
         return
-    elements = frozenset(SetElement(ifname(interface)) for interface in router.guarded)
-    sets.named(NftSet("guarded", KeyType.IFNAME, elements))
     rules = (
         # Most packets end here: the connection is known, and NAT keeps its source.
         NftRule((*_has_bits(Ct(CtKey.STATUS), _SOURCE_NAT | _CONFIRMED), Act(ACCEPT))),
-        NftRule((Meta(MetaKey.OIFNAME), Lookup("guarded", negated=True), Act(ACCEPT))),
+        NftRule((Meta(MetaKey.OIFNAME), *_not_guarded(router, sets), Act(ACCEPT))),
         NftRule((*_has_bit(Ct(CtKey.STATE), _UNTRACKED), Act(ACCEPT))),
         *(
             NftRule((FibType(of_source=True, on_out_interface=True), Cmp(CmpOp.EQ, word(kind)), Act(ACCEPT)))
@@ -81,6 +81,15 @@ def compile_guard(router: Router, sets: Sets, chains: Chains) -> None:
         NftRule((Counter(), Act(DROP)), "not an address of this interface"),
     )
     chains.add(NftChain(GUARD_CHAIN, rules, _HOOK))
+
+
+def _not_guarded(router: Router, sets: Sets) -> Iterator[Expression]:
+    names = [ifname(interface) for interface in sorted(router.guarded)]
+    if len(names) > COMPARED:
+        elements = frozenset(SetElement(name) for name in names)
+        yield Lookup(sets.named(NftSet("guarded", KeyType.IFNAME, elements)), negated=True)
+    else:
+        yield from (Cmp(CmpOp.NEQ, name) for name in names)
 
 
 def _has_bit(load: Expression, bit: int) -> tuple[Expression, ...]:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evenflow.core.compile.destinations import ByDestination
+    from evenflow.core.compile.known import Column
     from evenflow.core.compile.runs import Dimension, Run
     from evenflow.core.numbering import Numbers
     from evenflow.model.matcher import Matcher
@@ -309,7 +310,7 @@ class _FamilyCompiler:
             return KnownTable(())  # the other hooks see a packet after its routing: nothing there is on the short way
         interfaces = self._interfaces() if hook == "prerouting" else [""]
         # Most interfaces leave the same few rules to look at: each such rest is run once for each mark.
-        columns: dict[tuple[MangleRule, ...], tuple[tuple[str, Effects], ...]] = {}
+        columns: dict[tuple[MangleRule, ...], Column] = {}
         found = []
         for interface in interfaces:
             start = _without_interface(Sight(in_interface=interface), hook)
@@ -328,17 +329,20 @@ class _FamilyCompiler:
             return start
         return replace(start, connection_mark=SOME_MARK)
 
-    def _column(
-        self, hook: str, chains: Mapping[str, tuple[MangleRule, ...]], start: Sight
-    ) -> tuple[tuple[str, Effects], ...]:
+    def _column(self, hook: str, chains: Mapping[str, tuple[MangleRule, ...]], start: Sight) -> Column:
         """What follows from each connection mark that decides everything."""
-        column = []
-        for mark in self.numbers.connection_marks:
-            marked = start.marked(MarkKind.CONNECTION, mark)
-            run = run_chain(chains, hook, marked, self.around)
-            if run.ending in (Ending.END, Ending.ACCEPTED):
-                column.append((mark, _effects(marked, run.sight)))
-        return tuple(column)
+        of_any = self._follows(hook, chains, replace(start, connection_mark=SOME_MARK))
+        if of_any is not None:
+            return ((SOME_MARK, of_any),)
+        found = (
+            (mark, self._follows(hook, chains, replace(start, connection_mark=mark)))
+            for mark in self.numbers.connection_marks
+        )
+        return tuple((mark, effects) for mark, effects in found if effects is not None)
+
+    def _follows(self, hook: str, chains: Mapping[str, tuple[MangleRule, ...]], marked: Sight) -> Effects | None:
+        run = run_chain(chains, hook, marked, self.around)
+        return _effects(marked, run.sight) if run.ending in (Ending.END, Ending.ACCEPTED) else None
 
     def _interfaces(self) -> list[str]:
         """Every interface that a rule of this family names, by itself or by a list."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.core.compile.conditions import Conditions, ifname, of_family
+from evenflow.core.compile.conditions import COMPARED, Conditions, ifname, of_family
 from evenflow.core.compile.names import rule_comment
 from evenflow.core.draws import counting, without_counting
 from evenflow.model.flow import BOTH_FAMILIES, Family
@@ -54,11 +54,11 @@ def compile_nat(around: Surroundings, numbers: Numbers, sets: Sets, chains: Chai
     for name, hook in _HOOKS.items():
         made: list[NftRule] = []
         for run in _runs([rule for rule in around.router.nat if rule.chain == name]):
-            place = f"{name}/{len(made)}"
-            if len(run) == 1:
-                made += _nat_rules(run[0], translators, chains, place)
-            else:
-                made += _by_interface(run, translators, sets, place)
+            if len(run) > COMPARED:
+                made += _by_interface(run, translators, sets, f"{name}/{len(made)}")
+                continue
+            for rule in run:
+                made += _nat_rules(rule, translators, chains, f"{name}/{len(made)}")
         if made:
             chains.add(NftChain(name, tuple(made), hook))
 

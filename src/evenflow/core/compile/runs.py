@@ -1,4 +1,4 @@
-"""Runs of neighbouring rules that one lookup can answer.
+"""Runs of neighbouring rules that one lookup can answer, where that takes less than to ask them one by one.
 
 Rules belong together when they differ in one thing that has one value at a time, an interface or a mark, which
 none of them can change: at most one of them matches, and a map finds it.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evenflow.core.compile.conditions import COMPARED
 from evenflow.core.draws import has_chance
 from evenflow.model.matcher import InInterface, MarkMatch, OutInterface
 from evenflow.model.router import AcceptAction, JumpAction, MarkAction, ReturnAction
@@ -33,7 +34,7 @@ class Run:
 
 
 def run_at(rules: Sequence[MangleRule], position: int) -> Run | None:
-    """The longest run of at least two rules that begins at a position."""
+    """The longest run that begins at a position."""
     found = [
         run
         for matcher in rules[position].matchers
@@ -57,7 +58,8 @@ def _run_along(rules: Sequence[MangleRule], position: int, dimension: Dimension)
             break
         members.append(rule)
         keys.append(key)
-    return Run(tuple(members), tuple(keys), common) if len(members) > 1 else None
+    least = 2 if isinstance(dimension, MarkMatch) else COMPARED + 1
+    return Run(tuple(members), tuple(keys), common) if len(members) >= least else None
 
 
 def _without(rule: MangleRule, matcher: Matcher) -> tuple[Matcher, ...]:
