@@ -37,6 +37,9 @@ GATEWAY_MAC: Final = "02:00:00:00:00:99"
 #: An address is usable at once when nobody has to ask whether it is taken.
 _NODAD: Final = {Family.IPV4: "", Family.IPV6: " nodad"}
 
+#: Main has a default route, as DHCP leaves one on each router; what a layout puts there comes first.
+_DEFAULT_METRIC: Final = 4096
+
 CLIENT_END: Final = "client0"
 _FAR: Final = "far-"
 _ALL_PROTOCOLS: Final = 3
@@ -161,6 +164,9 @@ class Rig:
             lines.append(f"route add {lan_routes(family)[1]}")
             for uplink in self.site.uplinks:
                 lines += _addressing(uplink, family)
+            first = self.site.uplinks[0]
+            default = f"default via {first.gateway(family)} dev {first.interface} metric {_DEFAULT_METRIC}"
+            lines.append(f"route add {default}")
         return lines
 
     # --- sending -------------------------------------------------------------------------------------------------

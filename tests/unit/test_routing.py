@@ -233,18 +233,18 @@ def test_priorities_follow_the_stages() -> None:
     assert all(isinstance(rule, FibRule) and rule.is_ours for rule in found)
 
 
-def test_packets_without_a_routing_mark_pass_over_the_rules_of_many() -> None:
-    tables = [route(InterfaceGateway("ppp0"), table=f"isp{n}") for n in range(1, 4)]
-    few, many = routing(*tables[:2]).rules, routing(*tables).rules
+def test_packets_without_a_routing_mark_jump_over_the_rules_of_many() -> None:
+    tables = [route(InterfaceGateway("ppp0"), table=f"isp{n}") for n in range(1, 40)]
+    few, many = routing(*tables[:9]).rules, routing(*tables).rules
     assert {rule.kind for rule in few} == {RouteKind.UNICAST}
     found = sorted(many, key=lambda rule: rule.priority)
-    assert [rule.priority for rule in found] == [20999, 21000, 21000, 21000, 21999]
+    assert [rule.priority for rule in found] == [20999, *([21000] * 39), 21999]
     assert (found[0].answer, found[0].mark, found[0].mask, found[-1].answer) == ("goto 21999", 0, 0x3FF, "nop")
     fib = Fib.of(MACHINE, (), many, frozenset())
     assert [rule.priority for rule, _ in fib.asked(Question(OUT))] == [20999, 21999, 32766]
     marked = list(fib.asked(Question(OUT, mark=MARK)))
-    assert [rule.priority for rule, _ in marked] == [20999, 21000, 21000, 21000, 21999, 32766]
-    assert [missing for _, missing in marked].count("fwmark") == 3
+    assert [rule.priority for rule, _ in marked] == [20999, *([21000] * 39), 21999, 32766]
+    assert [missing for _, missing in marked].count("fwmark") == 39
 
 
 def test_a_jump_to_where_no_rule_is_leads_nowhere() -> None:

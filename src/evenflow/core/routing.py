@@ -62,8 +62,8 @@ RULES_OF_STAGE = {
     RuleStage.AFTER_MARKS: PRIORITY_END - PRIORITY_AFTER_MARKS,
 }
 
-#: To pass over the rules of marks takes two rules.
-_WORTH_PASSING_OVER = 3
+#: To jump over the rules of marks takes as long as some ten of them, and most packets have a mark.
+_WORTH_JUMPING = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +300,7 @@ def _rules(router: Router, family: Family, numbers: Numbers) -> Iterator[FibRule
     yield from _user_rules(own, RuleStage.BEFORE_MARKS, PRIORITY_BEFORE_MARKS, family, numbers)
     of_marks = list(_rules_of_marks(router, family, numbers))
     yield from of_marks
-    if len(of_marks) >= _WORTH_PASSING_OVER:
+    if len(of_marks) >= _WORTH_JUMPING:
         # The kernel asks rules one by one, and has no mark for what comes in from an uplink, and for a packet's source.
         unmarked = FibRule(family, PRIORITY_UNMARKED, mask=ROUTING_MARK_MASK)
         yield replace(unmarked, kind=Jump.GOTO, goto=PRIORITY_PAST_MARKS)

@@ -55,19 +55,34 @@ def known_rules(
         if column:
             columns.setdefault(column, []).append(interface)
     rules: list[NftRule] = []
-    looked_up: list[SetElement] = []
+    many: dict[Column, list[str]] = {}
     # Those with the fewest interfaces first, among them that of the LAN.
-    for number, (column, interfaces) in enumerate(sorted(columns.items(), key=lambda pair: len(pair[1]))):
-        look = _mark_look(f"{name}/{number}", column, sets, chains)
+    for column, interfaces in sorted(columns.items(), key=lambda pair: len(pair[1])):
         if len(rules) + len(interfaces) <= COMPARED:
+            look = _mark_look(f"{name}/{len(rules)}", column, sets, chains)
             rules += (NftRule((*before, *_is_interface(interface), *look)) for interface in interfaces)
         else:
-            chain = chains.add(NftChain(f"{name}/{number}", (NftRule(look),)))
-            looked_up += [SetElement(ifname(interface), jump(chain)) for interface in interfaces]
-    if looked_up:
-        sets.named(NftSet(name, KeyType.IFNAME, frozenset(looked_up), verdicts=True))
-        rules.append(NftRule((*before, Meta(MetaKey.IIFNAME), Lookup(name, verdict=True))))
+            many[column] = interfaces
+    if many:
+        # New connections have no mark yet, and go on without a lookup by name.
+        marked = (*load_mark(MarkKind.CONNECTION), Cmp(CmpOp.NEQ, word(0)), Meta(MetaKey.IIFNAME))
+        rules.append(NftRule((*before, *marked, *_interface_look(many, name, sets, chains))))
     return rules
+
+
+def _interface_look(many: dict[Column, list[str]], name: str, sets: Sets, chains: Chains) -> tuple[Expression, ...]:
+    """By the interface's name, for packets with a mark."""
+    (column, interfaces), *others = many.items()
+    if not others and column[0][0] is SOME_MARK:
+        elements = frozenset(SetElement(ifname(interface)) for interface in interfaces)
+        return Lookup(sets.named(NftSet(name, KeyType.IFNAME, elements))), Act(chains.verdict(column[0][1]))
+    verdicts: list[SetElement] = []
+    for number, (column, interfaces) in enumerate(many.items()):
+        place = f"{name}/many/{number}"
+        chain = chains.add(NftChain(place, (NftRule(_mark_look(place, column, sets, chains)),)))
+        verdicts += [SetElement(ifname(interface), jump(chain)) for interface in interfaces]
+    sets.named(NftSet(name, KeyType.IFNAME, frozenset(verdicts), verdicts=True))
+    return (Lookup(name, verdict=True),)
 
 
 def _is_interface(interface: str) -> Iterator[Expression]:
