@@ -26,11 +26,13 @@ from evenflow.formats.routeros.statement import (
     menu_text,
     written,
 )
+from evenflow.formats.routeros.switching import run_names
 from evenflow.formats.routeros.variables import flat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from evenflow.formats.routeros.switching import ScriptBook
     from evenflow.model.finding import Origin
 
 #: The name that stands for the learnt gateway among the variables; no variable of a script can be called so.
@@ -41,7 +43,7 @@ _FROM_CLIENT = re.compile(r"dhcp-client[\s/]+get\b[^;]{0,200}\bgateway\b")
 _FIRST_VARIABLE = re.compile(r'\(\s*\$(?:"([^"]*)"|(\w+))')
 
 #: What a script must contain to have any bearing on routing.
-_OF_ROUTING = re.compile(r"rout|mangle|nat|address-list|interface|/ip|ip ")
+_OF_ROUTING = re.compile(r"rout|mangle|nat|address-list|interface|/ip|ip |script")
 
 _ROUTES = ("ip", "route")
 
@@ -49,26 +51,22 @@ _ROUTES = ("ip", "route")
 _PPP_CLIENTS = tuple((f"{kind}-client",) for kind in ("pppoe", "l2tp", "pptp", "sstp", "ovpn", "ppp"))
 
 
-def follow_dhcp_scripts(items: Items, notes: Notes) -> None:
+def follow_dhcp_scripts(items: Items, book: ScriptBook, notes: Notes) -> None:
     """Make the gateways that DHCP clients' scripts set learned ones."""
     for client in list(items.of(("ip", "dhcp-client"))):
         script = client.properties.get("script")
         if client.in_force and script:
-            _follow(client, script, items, notes)
+            reader = _ClientScript(client, client.text("interface"), items, notes)
+            for statement in _with_named(script, client.origin, book):
+                reader.read(statement)
+            reader.conclude()
     for client in items.of(("ipv6", "dhcp-client")):
         script = client.properties.get("script")
         if client.in_force and script:
             _tell_not_run("script", client, flat(embedded_statements(script, client.origin)), notes)
 
 
-def _follow(client: Item, script: Value, items: Items, notes: Notes) -> None:
-    reader = _ClientScript(client, client.text("interface"), items, notes)
-    for statement in flat(embedded_statements(script, client.origin)):
-        reader.read(statement)
-    reader.conclude()
-
-
-def follow_ppp_profiles(profiles: Iterable[Statement], items: Items, notes: Notes) -> None:
+def follow_ppp_profiles(profiles: Iterable[Statement], items: Items, book: ScriptBook, notes: Notes) -> None:
     """Make the routes that profiles add while the connections of their clients are up.
 
     A route by a PPP interface is not used while that is down; so it may stand there before, and stay.
@@ -82,7 +80,7 @@ def follow_ppp_profiles(profiles: Iterable[Statement], items: Items, notes: Note
             assert script is not None
             place = Item(client.menu, profile.origin, client.properties)
             reader = _ClientScript(place, client.text("name"), items, notes, script_of="on-up", adds_any=True)
-            for statement in flat(embedded_statements(script, place.origin)):
+            for statement in _with_named(script, place.origin, book):
                 reader.read(statement)
             reader.conclude()
         if not followed:
@@ -122,6 +120,10 @@ class _ClientScript:
             what = (
                 f'{self._script_of}= has "{statement.origin.item}" in it, which is no command of RouterOS; correct it'
             )
+            self._notes.warning("script-not-run", self._client.origin, what)
+        elif run_names(statement):
+            names = ", ".join(run_names(statement))
+            what = f"{self._script_of}= runs script {names}, which is not in this file; add it with /system script add"
             self._notes.warning("script-not-run", self._client.origin, what)
         elif changes_items(statement):
             if statement.menu != _ROUTES:
@@ -215,6 +217,16 @@ def tell_of_scripts(statement: Statement, item: Item, notes: Notes) -> None:
     for argument in statement.arguments:
         if argument.name in SCRIPT_PROPERTIES and argument.value:
             _tell_not_run(argument.name, item, flat(embedded_statements(argument.value, item.origin)), notes)
+
+
+def _with_named(script: Value, where: Origin, book: ScriptBook) -> Iterator[Statement]:
+    """The statements of a script, and of the named ones that it runs; its text may be but the name of one."""
+    yield from flat(book.named(str(script).strip()) or ())
+    for statement in flat(embedded_statements(script, where)):
+        named = [book.named(name) for name in run_names(statement)]
+        yield from (one for statements in named for one in flat(statements or ()))
+        if None in named or not named:
+            yield statement
 
 
 def embedded_statements(script: Value, where: Origin) -> tuple[Statement, ...]:

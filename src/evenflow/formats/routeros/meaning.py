@@ -65,9 +65,9 @@ def understand(statements: Iterable[Statement], notes: Notes) -> Router:
         elif statement.kind is Kind.SCRIPT:
             runner.run(statement)
     outside.conclude()
-    follow_dhcp_scripts(items, notes)
-    follow_ppp_profiles(profiles, items, notes)
     version, book = version_of(statements), ScriptBook(scripts)
+    follow_dhcp_scripts(items, book, notes)
+    follow_ppp_profiles(profiles, items, book, notes)
     watches = follow_netwatch(items, book, version, notes)
     for script in scripts:
         if script.get("name") not in book.run:

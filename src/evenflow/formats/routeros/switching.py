@@ -151,9 +151,10 @@ class _Runner:
             self.effects.beyond[" ".join(statement.text.split())[:40]] = None
 
     def _command(self, statement: Statement) -> None:
-        if statement.menu == SCRIPTS and statement.command == "run":
-            for value in (*statement.positional, *(a.value for a in statement.arguments if a.name == "number")):
-                self.run_named(written(self._follower.literal(value)))
+        names = run_names(statement, self._follower)
+        if names:
+            for name in names:
+                self.run_named(name)
         elif _switches(statement):
             self._switch(statement)
         elif statement.command not in _LOOKING and statement.menu != ("log",):
@@ -195,6 +196,14 @@ class _Runner:
         except BadValueError:
             return None
         return change
+
+
+def run_names(statement: Statement, follower: Follower | None = None) -> list[str]:
+    """The names of the scripts that `/system script run` runs; with `follower`, those in variables, too."""
+    if statement.menu != SCRIPTS or statement.command != "run":
+        return []
+    given = (*statement.positional, *(each.value for each in statement.arguments if each.name == "number"))
+    return [written(follower.literal(value) if follower is not None else value) for value in given]
 
 
 def _switches(statement: Statement) -> bool:
