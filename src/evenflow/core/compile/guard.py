@@ -64,11 +64,10 @@ def compile_guard(router: Router, sets: Sets, chains: Chains) -> None:
         # Most packets end here: the connection is known, and NAT keeps its source.
         NftRule((*_has_bits(Ct(CtKey.STATUS), _SOURCE_NAT | _CONFIRMED), Act(ACCEPT))),
         NftRule((Meta(MetaKey.OIFNAME), *_not_guarded(router, sets), Act(ACCEPT))),
+        # The first packets of most connections end here.
+        _accept_source(_LOCAL),
         NftRule((*_has_bit(Ct(CtKey.STATE), _UNTRACKED), Act(ACCEPT))),
-        *(
-            NftRule((FibType(of_source=True, on_out_interface=True), Cmp(CmpOp.EQ, word(kind)), Act(ACCEPT)))
-            for kind in (_LOCAL, _BROADCAST)
-        ),
+        _accept_source(_BROADCAST),
         # Somebody's own source NAT to an address that no interface has: the provider routes it here.
         NftRule(
             (
@@ -90,6 +89,10 @@ def _not_guarded(router: Router, sets: Sets) -> Iterator[Expression]:
         yield Lookup(sets.named(NftSet("guarded", KeyType.IFNAME, elements)), negated=True)
     else:
         yield from (Cmp(CmpOp.NEQ, name) for name in names)
+
+
+def _accept_source(kind: int) -> NftRule:
+    return NftRule((FibType(of_source=True, on_out_interface=True), Cmp(CmpOp.EQ, word(kind)), Act(ACCEPT)))
 
 
 def _has_bit(load: Expression, bit: int) -> tuple[Expression, ...]:
