@@ -363,7 +363,7 @@ class Parser:
 
 def parse_text(text: str, notes: Notes) -> Parser:
     """Read a whole file; the reader, with its statements."""
-    tag = PAGE_TAG.search(text)
+    tag = PAGE_TAG.search(text) if "<" in text else None  # to look for tags takes a tenth of all the reading
     if tag:
         shown = tag[0].strip()
         where = Origin(notes.file, text.count("\n", 0, tag.start()) + 1, shown)
