@@ -100,8 +100,9 @@ def test_a_failure_to_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert names(tmp_path) == ["router.rsc"]
 
 
-def test_a_folder_that_is_not_there_is_the_systems_refusal(tmp_path: Path) -> None:
-    assert cli.main(["convert", POLICY, str(tmp_path / "no" / "router.rsc")]) == 3
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["convert", POLICY, str(tmp_path / "no" / "router.rsc")]) == 1
+    assert f"there is no folder {tmp_path / 'no'}" in capsys.readouterr().err
 
 
 def test_a_device_is_not_overwritten(tmp_path: Path) -> None:

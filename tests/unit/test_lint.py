@@ -212,6 +212,12 @@ def test_a_rule_for_the_rest_takes_what_is_left() -> None:
     assert lint(router(pcc(3, 0, "c1", LAN), rest, *GOOD[2:])) == ()
 
 
+def test_rules_of_which_only_some_ask_for_what_first_packets_are_divide_together() -> None:
+    rules = [pcc(2, 0, "c1"), pcc(2, 1, "c2"), *GOOD[2:]]
+    rules[0] = replace(rules[0], matchers=rules[0].matchers[1:])
+    assert lint(router(*rules)) == ()
+
+
 def test_a_remainder_that_two_rules_take() -> None:
     rules = (pcc(2, 0, "c1"), pcc(2, 1, "c2"), pcc(2, 1, "c1"), *GOOD[2:])
     only(lint(router(*rules)), "pcc-remainder", 3, Severity.WARNING, "remainder 1", "line 2", "the earlier one decides")

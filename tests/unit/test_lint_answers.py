@@ -6,6 +6,7 @@ import pytest
 
 from evenflow.core.lint.exact import exact_findings
 from evenflow.formats import configuration
+from evenflow.model.finding import Severity
 
 HEAD = """\
 /ip address add address=192.168.88.1/24 interface=bridge1
@@ -136,3 +137,10 @@ def test_what_the_main_table_answers_rightly_needs_no_mark() -> None:
         f for f in exact_findings(loaded.router, ()) if f.code == "inbound-not-marked" and "the router's" in f.message
     ]
     assert [finding.message.split(" get")[0] for finding in told] == ["connections that come in by isp2"]
+
+
+def test_where_nothing_is_balanced_an_uplink_that_stands_by_is_no_warning() -> None:
+    plain = configuration.parse(HEAD.encode(), "x.rsc").router
+    assert plain is not None
+    found = [finding for finding in exact_findings(plain, ()) if finding.code == "inbound-not-marked"]
+    assert [finding.severity for finding in found] == [Severity.INFO]

@@ -12,6 +12,7 @@ from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute, FibRul
 from evenflow.model.flow import Family
 from evenflow.model.machine import Link, LinkAddress, Machine
 from evenflow.model.router import (
+    LAST_RESORT_DISTANCE,
     AddressGateway,
     Gateway,
     InterfaceGateway,
@@ -245,6 +246,19 @@ def test_packets_without_a_routing_mark_jump_over_the_rules_of_many() -> None:
     marked = list(fib.asked(Question(OUT, mark=MARK)))
     assert [rule.priority for rule, _ in marked] == [20999, *([21000] * 39), 21999, 32766]
     assert [missing for _, missing in marked].count("fwmark") == 39
+
+
+@pytest.mark.parametrize("kind", [RouteKind.BLACKHOLE, RouteKind.UNREACHABLE, RouteKind.PROHIBIT])
+def test_a_refusal_alone_in_its_table_refuses(kind: RouteKind) -> None:
+    there = replace(MACHINE, routes=(foreign("192.0.2.9", "eth1"),))
+    refusing = Route("isp1", ANY4, (), 254, kind)
+    assert isinstance(decide(Question(OUT, mark=MARK), refusing, machine=there), Refusal)
+
+
+def test_a_policys_last_resort_alone_in_its_table_is_left_out() -> None:
+    there = replace(MACHINE, routes=(foreign("192.0.2.9", "eth1"),))
+    last = Route("isp1", ANY4, (), LAST_RESORT_DISTANCE, RouteKind.UNREACHABLE)
+    assert decide(Question(OUT, mark=MARK), last, machine=there) == "eth1"
 
 
 def test_a_jump_to_where_no_rule_is_leads_nowhere() -> None:

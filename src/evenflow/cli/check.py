@@ -31,7 +31,7 @@ def check(arguments: argparse.Namespace) -> int:
 def _wrong_usage(arguments: argparse.Namespace) -> str:
     """What is wrong about the options, "" if nothing is."""
     if arguments.fix:
-        is_policy = arguments.config.endswith(".toml")
+        is_policy = arguments.config.lower().endswith(".toml")
         return (
             "--fix mends RouterOS scripts (.rsc) only; in a policy change what the findings name" if is_policy else ""
         )

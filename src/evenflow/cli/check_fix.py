@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Standard output, as the name of a file.
 STDOUT = "-"
 
+#: Findings that say that there is nothing to mend in a file.
+_NO_SCRIPT = ("empty", "not-routeros")
+
 #: By the first sign of a line of a diff.
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -49,14 +52,17 @@ def _mended(arguments: argparse.Namespace) -> tuple[bytes, Mended]:
     from evenflow.formats.routeros.mending import mend
 
     loaded = load(arguments.config, accept_unsupported=arguments.accept_unsupported)
-    target = _target(arguments)
-    if target is not None and not arguments.force and os.path.lexists(target):
-        raise InputError([is_there(target)])
+    if loaded.router is None or any(finding.code in _NO_SCRIPT for finding in loaded.findings):
+        raise InputError(loaded.findings)
     source = Path(arguments.config).read_bytes()
     mended = mend(source, arguments.config, accept_unsupported=arguments.accept_unsupported)
     if mended is None:
-        what = "can't be mended: it can't be read as a script, or not be written back as it is; see what check tells"
+        what = "can't be mended: its bytes can't be written back as they are; save it as UTF-8"
         raise InputError((*loaded.findings, error("not-mendable", Origin(arguments.config), what)))
+    target = _target(arguments)
+    written = target is not None and (mended.source != source or not arguments.in_place)
+    if written and not arguments.force and os.path.lexists(str(target)):
+        raise InputError([is_there(str(target))])
     return source, mended
 
 
@@ -119,7 +125,7 @@ def _tell(arguments: argparse.Namespace, mended: Mended, written: str | None) ->
     for done in mended.mends:
         complain(_line(done.finding, "mended", done.what))
     for left in mended.left:
-        complain(_line(left.finding, "left", left.why))
+        complain(_line(left.finding, "left", f"{left.finding.message} ({left.why})"))
         for proposal in left.proposal:
             complain(f"    {printable(proposal)}")
     count = f"{len(mended.mends)} mended, {len(mended.left)} left"

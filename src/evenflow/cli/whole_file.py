@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 
 def is_there(file: str) -> Finding:
-    """That a file is not overwritten."""
-    return error("exists", Origin(file), "is there already, and is left as it is; --force overwrites it")
+    """That a file is not overwritten, or can't be."""
+    if Path(file).is_file():
+        return error("exists", Origin(file), "is there already, and is left as it is; --force overwrites it")
+    what = "is a folder" if Path(file).is_dir() else "is no regular file"
+    return error("exists", Origin(file), f"{what}, and only a regular file is written; name another")
 
 
 def mode_of(file: Path) -> int:
@@ -36,10 +39,12 @@ def write_whole(file: Path, content: bytes, *, overwrite: bool, mode: int | None
         OSError: it can't be written.
     """
     place = Path(os.path.realpath(file))
+    if not place.parent.is_dir():
+        what = f"there is no folder {place.parent}; make it, or name another"
+        raise InputError([error("unreadable", Origin(str(file)), what)])
     if overwrite and place.exists():
         if not place.is_file():
-            what = "is no regular file, and only such a one is overwritten; name another"
-            raise InputError([error("exists", Origin(str(file)), what)])
+            raise InputError([is_there(str(file))])
         mode = mode_of(place)
     new = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import LOOPBACK
 from evenflow.core.conditions import conditions
+from evenflow.core.internet import first_server
 from evenflow.core.matching import Sight, Surroundings, holds
 from evenflow.core.supposed import Arrival, supposed_machine
 from evenflow.core.witness import ordinary_packets
@@ -37,6 +38,11 @@ class Host:
     machine: Machine
     alike: tuple[str, ...]
 
+    def connections(self) -> Iterator[Packet]:
+        """First packets of its and its neighbours' connections to that server and its neighbours, all different."""
+        interface = self.packet.in_interface or ""
+        return ordinary_packets(self.machine, interface, Family.IPV4, self.packet.destination)
+
 
 def hosts(router: Router, known: Sequence[RouterUplink]) -> Iterator[Host]:
     """A host for each kind of local interface: one that is no uplink, and has an address or is named by a rule."""
@@ -46,13 +52,14 @@ def hosts(router: Router, known: Sequence[RouterUplink]) -> Iterator[Host]:
     wanted = [matcher for matcher in asked if not matcher.negated]
     outside = {uplink.interface for uplink in known} | {LOOPBACK}
     with_address = {own.interface for own in machine.addresses}
+    server = first_server(router, machine)
     groups: defaultdict[tuple[bool | None, ...], list[Packet]] = defaultdict(list)
     for link in machine.links:
         sight = Sight(in_interface=link.name)
         local = link.name in with_address or any(holds(matcher, sight, around) for matcher in wanted)
         if local and link.master is None and link.name not in outside:
             answers = tuple(holds(matcher, sight, around) for matcher in asked)
-            groups[answers].append(next(ordinary_packets(machine, link.name, Family.IPV4)))
+            groups[answers].append(next(ordinary_packets(machine, link.name, Family.IPV4, server)))
     for packets in groups.values():
         first = packets[0]
         there = supposed_machine(router, Arrival(first.in_interface, first.source, first.destination)).machine

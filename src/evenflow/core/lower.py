@@ -33,6 +33,7 @@ from evenflow.model.matcher import (
 )
 from evenflow.model.policy import FlowtableUse, LastResort
 from evenflow.model.router import (
+    LAST_RESORT_DISTANCE,
     MAIN_TABLE,
     AddressGateway,
     CheckGateway,
@@ -72,9 +73,6 @@ LAN_LIST_NAME = "lan"
 
 #: The interface list of all uplinks.
 UPLINK_LIST_NAME = "uplinks"
-
-#: Distance of the last resort: behind as many uplinks as there can be, and below 255, which RouterOS never uses.
-LAST_RESORT_DISTANCE = 250
 
 #: Distance of routes that are there whatever is lost; behind all others.
 WHEN_ALL_ARE_LOST = 1001

@@ -31,6 +31,7 @@ from evenflow.model.finding import Finding, Origin, error
 from evenflow.model.flow import BOTH_FAMILIES, Family, family_of
 from evenflow.model.matcher import MarkKind
 from evenflow.model.router import (
+    LAST_RESORT_DISTANCE,
     MAIN_TABLE,
     AddressGateway,
     InterfaceGateway,
@@ -136,12 +137,13 @@ def _of(gateway: Gateway, family: Family) -> bool:
 
 
 def _has_purpose(route: FibRoute, unicast: set[tuple[Family, int]]) -> bool:
-    """Whether a "no uplink is left" default makes sense: not in a family that no uplink has.
+    """Whether a policy's "no uplink is left" default makes sense: not in a family that no uplink has.
 
     A policy whose gateways are all learnt may find that there is no IPv6 at all; an unreachable default would then
     cut IPv6 off for whoever has it from elsewhere.
     """
-    return route.kind is RouteKind.UNICAST or route.destination.prefixlen > 0 or (route.family, route.table) in unicast
+    is_last_resort = route.kind is RouteKind.UNREACHABLE and route.metric == LAST_RESORT_DISTANCE
+    return not is_last_resort or route.destination.prefixlen > 0 or (route.family, route.table) in unicast
 
 
 def _fib_route(route: Route, router: Router, machine: Machine, numbers: Numbers) -> FibRoute | None:

@@ -70,18 +70,27 @@ def witness(router: Router, space: PacketSpace, box: Box, seed: int) -> Packet |
     return None
 
 
-def ordinary_packets(machine: Machine, interface: str, family: Family) -> Iterator[Packet]:
-    """First packets of connections from hosts on an interface to servers on the Internet, all different."""
-    near, far = _neighbour(machine, interface, family), _SERVERS[family]
+def ordinary_packets(
+    machine: Machine, interface: str, family: Family, server: Address | None = None
+) -> Iterator[Packet]:
+    """First packets of connections from hosts on an interface to servers on the Internet, all different.
+
+    `server` is the first of the servers; None: one of those for examples.
+    """
+    near, far = _neighbour(machine, interface, family), int(server) if server is not None else _SERVERS[family]
     for number in range(_TRIES_OF_CLIENT - _HOST):
         ends = _address(near + number, family), _address(far + number, family)
         yield Packet(*ends, TCP, _CLIENT_PORT + number, _SERVER_PORT, interface)
 
 
-def strangers(own: Address, interface: str) -> Iterator[Packet]:
-    """First packets of connections from the Internet to an IPv4 address of the router's, all different."""
+def strangers(own: Address, interface: str, first: Address | None = None) -> Iterator[Packet]:
+    """First packets of connections from the Internet to an IPv4 address of the router's, all different.
+
+    `first` is that of the first one; None: one of those for examples.
+    """
+    at = int(first) if first is not None else _SERVERS[Family.IPV4]
     for number in range(_TRIES_OF_STRANGERS):
-        far = _address(_SERVERS[Family.IPV4] + number, Family.IPV4)
+        far = _address(at + number, Family.IPV4)
         yield Packet(far, own, TCP, _CLIENT_PORT + number, _SERVICE_PORT, interface)
 
 

@@ -56,7 +56,7 @@ def read(content: bytes, file: str, *, accept_unsupported: bool = False) -> Load
         file: its name, whose suffix tells what it is.
         accept_unsupported: what RouterOS does and evenflow can't is no error, but a warning.
     """
-    reader = {"toml": _policy, "rsc": _script}.get(file.rpartition(".")[2])
+    reader = {"toml": _policy, "rsc": _script}.get(file.rpartition(".")[2].lower())
     if reader is None:
         message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
         return Loaded(None, (error("unknown-suffix", Origin(file), message),))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MAIN_TABLE = "main"
 
+#: Distance of a policy's last resort: behind as many uplinks as there can be, and below 255, which RouterOS never uses.
+LAST_RESORT_DISTANCE = 250
+
 
 # --- actions ---------------------------------------------------------------------------------------------------
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.following import reply_to, uplink_of
 from evenflow.core.hosts import hosts
+from evenflow.core.internet import first_server
 from evenflow.core.supposed import supposed_machine
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import uplinks
 from evenflow.core.witness import command, strangers
 from evenflow.model.finding import info, warning
 from evenflow.model.flow import Family, family_of
-from evenflow.model.matcher import AddressRange, InInterface, MarkKind
-from evenflow.model.router import DestinationNat, NatRule
+from evenflow.model.matcher import AddressRange, InInterface, MarkKind, NthMatch, PccMatch, RandomMatch
+from evenflow.model.router import DestinationNat, MarkAction, NatRule, SpreadAction
 from evenflow.model.trace import Disposition
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class _Inbound:
         """A connection from outside whose answer does not go back by the uplink."""
         tracer = Tracer(router, self._machine, self._seed)
         assert self._uplink.interface is not None
-        for packet in strangers(own, self._uplink.interface):
+        for packet in strangers(own, self._uplink.interface, first_server(self._router, self._machine)):
             first = tracer.trace(packet)
             if first.disposition is disposition and (disposition is Disposition.FORWARDED or first.dnat is None):
                 answer = tracer.trace(reply_to(packet, first))
@@ -105,7 +106,9 @@ class _Inbound:
         name, where = self._uplink.name, self._where(found.answer)
         if found.first.connection_mark is None:
             what = f"connections that come in by {name} get no mark, and the router's answers {where}"
-            return warning("inbound-not-marked", self._uplink.origin, f"{what}; {_MARK_INBOUND}")
+            # Where nothing is balanced, the others only stand by, or lead to few hosts: a VPN.
+            tell = warning if _routes_by_marks_of_connections(self._router) else info
+            return tell("inbound-not-marked", self._uplink.origin, f"{what}; {_MARK_INBOUND}")
         mark = found.first.connection_mark
         what = f"the router's answers to connections that come in by {name} (mark {mark}) {where}"
         mend = f"add chain=output connection-mark={mark} action=mark-routing"
@@ -136,6 +139,16 @@ class _Inbound:
         if not self._router.file:
             return finding
         return replace(finding, witness=f"{command(found.packet, self._router.file, self._seed)} --reply")
+
+
+def _routes_by_marks_of_connections(router: Router) -> bool:
+    """Whether some rule balances: a spread, a classifier, or a connection mark that may become a routing mark."""
+    return any(
+        isinstance(rule.action, SpreadAction)
+        or (isinstance(rule.action, MarkAction) and rule.action.kind is MarkKind.CONNECTION)
+        or any(isinstance(matcher, PccMatch | NthMatch | RandomMatch) for matcher in rule.matchers)
+        for rule in router.mangle
+    )
 
 
 def _marked_anew(answer: Trace) -> Origin | None:

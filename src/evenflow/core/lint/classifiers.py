@@ -16,7 +16,8 @@ from evenflow.core.streams import (
     values_of,
 )
 from evenflow.model.finding import Finding, warning
-from evenflow.model.matcher import InInterface, InInterfaceList
+from evenflow.model.flow import ConnectionState
+from evenflow.model.matcher import InInterface, InInterfaceList, MarkKind, MarkMatch, StateMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +43,21 @@ def classifier_findings(router: Router) -> Iterator[Finding]:
             yield from _missing(group, router)
 
 
+#: What the first packet of a connection is, whether or not a rule asks for it.
+_OF_FIRST_PACKETS = (MarkMatch(MarkKind.CONNECTION, None), StateMatch(frozenset({ConnectionState.NEW})))
+
+
 def _loosely(conditions: frozenset[Matcher]) -> frozenset[Matcher]:
-    """Conditions without `in-interface=!X`: one rule for all but X and one for all but Y belong together."""
-    return frozenset(c for c in conditions if not (isinstance(c, InInterface | InInterfaceList) and c.negated))
+    """Conditions without those that rules of one division may differ in.
+
+    `in-interface=!X`: one rule for all but X and one for all but Y belong together. So do rules of which only some ask
+    for no mark or a new connection: they divide the same first packets.
+    """
+    return frozenset(
+        c
+        for c in conditions
+        if c not in _OF_FIRST_PACKETS and not (isinstance(c, InInterface | InInterfaceList) and c.negated)
+    )
 
 
 def _missing(group: StreamGroup, router: Router) -> Iterator[Finding]:

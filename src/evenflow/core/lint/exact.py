@@ -26,7 +26,7 @@ from evenflow.core.streams import stream_groups
 from evenflow.core.supposed import Arrival, supposed_machine
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import uplinks
-from evenflow.core.witness import command, ordinary_packets, values_on, witness
+from evenflow.core.witness import command, values_on, witness
 from evenflow.model.finding import Severity, warning
 from evenflow.model.flow import BOTH_FAMILIES, ConnectionState, Family
 from evenflow.model.matcher import AddressType
@@ -156,7 +156,7 @@ class _Exact:
         unmarked = replace(self._router, mangle=())
         for host in hosts(self._router, uplinks(self._router)):
             marking, main = (Tracer(router, host.machine, SEED) for router in (self._router, unmarked))
-            for packet in islice(ordinary_packets(host.machine, host.alike[0], Family.IPV4), _CONNECTIONS):
+            for packet in islice(host.connections(), _CONNECTIONS):
                 by, then = (tracer.trace(packet).out_interface for tracer in (marking, main))
                 if by is not None and by != then:
                     return packet

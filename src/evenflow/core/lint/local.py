@@ -11,7 +11,7 @@ from evenflow.core.following import next_packet, reply_to, uplink_of
 from evenflow.core.hosts import hosts, listed
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import uplinks
-from evenflow.core.witness import command, ordinary_packets
+from evenflow.core.witness import command
 from evenflow.model.finding import NOWHERE, info, warning
 from evenflow.model.flow import Family, family_of
 from evenflow.model.matcher import AddressType, MarkKind
@@ -95,7 +95,7 @@ class _Local:
         """First packets that leave by another uplink than the rest of their connection."""
         told: set[Origin] = {NOWHERE}
         for host, tracer in zip(self._hosts, self._tracers, strict=True):
-            for packet in islice(ordinary_packets(host.machine, host.alike[0], Family.IPV4), _TRIES):
+            for packet in islice(host.connections(), _TRIES):
                 first = tracer.trace(packet)
                 later = tracer.trace(replace(next_packet(packet, first), masqueraded_by=None))
                 by, then = (uplink_of(trace, self._known) for trace in (first, later))
@@ -162,7 +162,7 @@ def _to_the_router(host: Host) -> Iterator[Packet]:
     own = (a.address.ip for a in host.machine.addresses if a.interface == host.alike[0])
     for address in own:
         if family_of(address) is Family.IPV4:
-            packets = islice(ordinary_packets(host.machine, host.alike[0], Family.IPV4), _TRIES)
+            packets = islice(host.connections(), _TRIES)
             yield from (replace(packet, destination=address) for packet in packets)
 
 

@@ -17,7 +17,7 @@ from evenflow.core.hosts import hosts, listed
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import default_routes, uplinks
 from evenflow.core.what_if import WhatIf, suppose
-from evenflow.core.witness import command, ordinary_packets
+from evenflow.core.witness import command
 from evenflow.model.finding import Severity, info, warning
 from evenflow.model.flow import Family
 
@@ -123,9 +123,8 @@ class _Losses:
 
     def left_alone_by(self, uplink: RouterUplink) -> Packet | None:
         """A packet that goes by the uplink, and has no other way once it is lost."""
-        interface = self._host.packet.in_interface or ""
         after = self._after(uplink)
-        for packet in ordinary_packets(self._host.machine, interface, Family.IPV4):
+        for packet in self._host.connections():
             by, then = (uplink_of(tracer.trace(packet), self._known) for tracer in (self._tracer, after))
             if by == uplink.name and then in (None, uplink.name):
                 return packet

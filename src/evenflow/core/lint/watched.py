@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.uplinks import default_routes, uplinks
 from evenflow.model.finding import info, warning
-from evenflow.model.router import MAIN_TABLE, AddressGateway
+from evenflow.model.router import MAIN_TABLE, AddressGateway, RouteKind, RuleAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,12 +51,17 @@ def _is_watched(route: Route) -> bool:
 
 
 def _only_one_way(router: Router) -> Iterator[Finding]:
-    """Tables for routing marks with one default route: what it carries goes by the main table when it is gone."""
+    """Tables for routing marks with one default route: what it carries goes by the main table when it is gone.
+
+    Nothing is told of tables that keep it from there: they are meant to have one way.
+    """
     tables: dict[tuple[str, int], list[Route]] = {}
     for route in default_routes(router):
         if route.table != MAIN_TABLE:
             tables.setdefault((route.table, route.destination.version), []).append(route)
     for (table, version), routes in tables.items():
+        if is_strict(router, table, version):
+            continue
         others = [route for (_, other), found in tables.items() if other == version for route in found]
         if len(_gateways(routes)) == 1 < len(_gateways(others)):
             yield info(
@@ -65,6 +70,24 @@ def _only_one_way(router: Router) -> Iterator[Finding]:
                 f"table {table} has no second default route: when this one goes, what has its mark leaves by whatever "
                 "the main table prefers; add the others with larger distances to choose",
             )
+
+
+def is_strict(router: Router, table: str, version: int) -> bool:
+    """Whether what has the mark of a table never goes by main: by a default route that refuses it, or a route rule.
+
+    Args:
+        version: of IP, 4 or 6.
+    """
+    refused = any(
+        route.table == table and route.kind is not RouteKind.UNICAST
+        for route in router.routes
+        if route.destination.prefixlen == 0 and route.destination.version == version
+    )
+    return refused or any(
+        rule.action is RuleAction.LOOKUP_ONLY and rule.table == table
+        for rule in router.rules
+        if any(family.any_network.version == version for family in rule.families)
+    )
 
 
 def _gateways(routes: Iterable[Route]) -> set[Gateway]:
