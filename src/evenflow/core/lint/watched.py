@@ -75,8 +75,7 @@ def _only_one_way(router: Router) -> Iterator[Finding]:
 def is_strict(router: Router, table: str, version: int) -> bool:
     """Whether what has the mark of a table never goes by main: by a default route that refuses it, or a route rule.
 
-    Args:
-        version: of IP, 4 or 6.
+    `version` is that of IP, 4 or 6.
     """
     refused = any(
         route.table == table and route.kind is not RouteKind.UNICAST
