@@ -45,6 +45,7 @@ LEFT = {
     "interface-list-never-defined",
     "jump-to-nothing",
     "mixed-denominators",
+    "only-in-table",
     "remainder-missing",
     "weights-against-the-speeds",
 }

@@ -32,8 +32,11 @@ def inbound_not_marked(script: Script, finding: Finding) -> Way | Decision:
     uplink = _uplink(script, finding)
     in_input = [rule for each in script.uplinks for rule in _marking_inbound(each, script) if rule.chain == "input"]
     if in_input and script.can_edit(*in_input):
-        changed = tuple(SetProperty(rule.origin.line, "chain", "prerouting") for rule in in_input)
-        return Way("what comes in by an uplink is marked in prerouting, where port forwards pass, too", changed)
+        changed = [SetProperty(rule.origin.line, "chain", "prerouting") for rule in in_input]
+        # What comes in by an uplink in prerouting are also answers to local hosts, whose connections have marks.
+        asking = [rule for rule in in_input if not _asks_for_first_packets(rule)]
+        changed += [SetProperty(rule.origin.line, "connection-mark", "no-mark") for rule in asking]
+        return Way("what comes in by an uplink is marked in prerouting, where port forwards pass, too", tuple(changed))
     place = _before_the_classifier(script)
     if uplink is None or place is None or _mark_of(uplink, script) is None:
         return Decision(
@@ -43,6 +46,12 @@ def inbound_not_marked(script: Script, finding: Finding) -> Way | Decision:
     commands = mangle_commands(rule for each in unmarked for rule in _inbound_rule(each, script))
     edits = tuple(AddCommand(command, Place(place.origin.line)) for command in commands)
     return Way("connections that come in by an uplink get the mark that leads back to it", edits)
+
+
+def _asks_for_first_packets(rule: MangleRule) -> bool:
+    return any(
+        isinstance(m, StateMatch) or (isinstance(m, MarkMatch) and m.kind is MarkKind.CONNECTION) for m in rule.matchers
+    )
 
 
 def _inbound_rule(uplink: RouterUplink, script: Script) -> Iterator[MangleRule]:
@@ -105,22 +114,29 @@ def output_not_routed(script: Script, finding: Finding) -> Way | Decision:
 
 
 def answers_marked_anew(script: Script, finding: Finding) -> Way | Decision:
-    """`answers-marked-anew`: the rules of the classifier take only the first packets of unmarked connections."""
+    """`answers-marked-anew`: the rules of the classifier take only packets of unmarked, or of new, connections."""
     rule = script.rule(finding.where.line)
     group = next((group for group in stream_groups(script.router) if rule in group.rules), None)
     if group is None:
         return Decision("no classifier marks them, and what else divides connections is counted otherwise by that")
     if not script.can_edit(*group.rules):
         return NOT_ALONE
-    edits: list[SetProperty] = []
-    for each in group.rules:
-        if not any(isinstance(m, MarkMatch) and m.kind is MarkKind.CONNECTION for m in each.matchers):
-            edits.append(SetProperty(each.origin.line, "connection-mark", "no-mark"))
-        if not any(isinstance(m, StateMatch) for m in each.matchers):
-            edits.append(SetProperty(each.origin.line, "connection-state", "new"))
-    if not edits:
+    asking = [each for each in group.rules if not _asks_for_first_packets(each)]
+    if not asking:
         return Decision("it asks for marks or states already; see which of them an answer has")
-    return Way("only new connections without a mark are divided", tuple(edits))
+    # With no-mark, connections that an earlier rule has marked would not be divided any more.
+    asked = ("connection-state", "new") if _marked_before(group.rules[0], script) else ("connection-mark", "no-mark")
+    edits = tuple(SetProperty(each.origin.line, *asked) for each in asking)
+    return Way(f"only packets with {'='.join(asked)} are divided", edits)
+
+
+def _marked_before(rule: MangleRule, script: Script) -> bool:
+    """Whether an earlier rule marks connections that do not come in by an uplink."""
+    inbound = [one for uplink in script.uplinks for one in _marking_inbound(uplink, script)]
+    return any(
+        isinstance(one.action, MarkAction) and one.action.kind is MarkKind.CONNECTION and one not in inbound
+        for one in script.router.mangle[: script.router.mangle.index(rule)]
+    )
 
 
 def forward_not_routed(script: Script, _: Finding) -> Way | Decision:

@@ -48,11 +48,13 @@ def connected_not_bypassed(script: Script, finding: Finding) -> Way | Decision:
     late = _accepting_late(script, first, [each.network for each in away])
     edits: list[Edit] = [MoveCommand(rule.origin.line, place) for rule in late]
     left = [each.network for each in away if not any(_covers(rule, each.network) for rule in late)]
+    earlier = script.router.mangle[: script.router.mangle.index(first)]
     whose = dict.fromkeys(_who(rule) for rule in dividing)
     rules = [
         MangleRule("prerouting", (*who, _to(network)), AcceptAction(), dividing[0].families)
         for who in whose
         for network in left
+        if not any(_covers(rule, network) and set(_who(rule)) <= set(who) for rule in earlier)
     ]
     if len(rules) > _MOST_RULES:
         return Decision(
@@ -75,7 +77,9 @@ def _covers(rule: MangleRule, network: Network) -> bool:
     if rule.chain != "prerouting" or not isinstance(rule.action, AcceptAction):
         return False
     to = [m for m in rule.matchers if isinstance(m, AddressMatch) and m.direction is Direction.DESTINATION]
-    return bool(to) and all(_within(network, m.addresses) and not m.negated for m in to)
+    if len(to) + len(_who(rule)) < len(rule.matchers):
+        return False  # it asks for something else as well
+    return bool(to) and all(_within(network, m.addresses) and not m.negated and not _is_all(m.addresses) for m in to)
 
 
 def _within(network: Network, addresses: AddressRange) -> bool:
@@ -84,6 +88,10 @@ def _within(network: Network, addresses: AddressRange) -> bool:
         and int(addresses.first) <= int(network.network_address)
         and int(network.broadcast_address) <= int(addresses.last)
     )
+
+
+def _is_all(addresses: AddressRange) -> bool:
+    return int(addresses.first) == 0 and int(addresses.last) + 1 == 1 << addresses.last.max_prefixlen
 
 
 def _who(rule: MangleRule) -> tuple[Matcher, ...]:

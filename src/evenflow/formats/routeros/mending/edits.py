@@ -105,6 +105,17 @@ def commands_of(statements: Sequence[Statement]) -> dict[int, Statement]:
     }
 
 
+def menu_of(edit: Edit, commands: Mapping[int, Statement]) -> MenuPath | None:
+    """The menu whose items an edit puts elsewhere; None where all stay in their places."""
+    match edit:
+        case AddCommand(command):
+            return command.menu
+        case CopyCommand(line) | MoveCommand(line) if line in commands:
+            return commands[line].menu
+        case _:
+            return None
+
+
 def edited(text: SourceText, statements: Sequence[Statement], edits: Iterable[Edit]) -> SourceText:
     """The text with all of the edits, each done once.
 

@@ -9,9 +9,16 @@ from evenflow.core.conditions import conditions
 from evenflow.core.spelling import meant
 from evenflow.core.streams import stream_groups
 from evenflow.core.uplinks import default_routes, routing_marks, table_of
-from evenflow.formats.routeros.mending.edits import AddCommand, CopyCommand, MoveCommand, Place, SetProperty
+from evenflow.formats.routeros.mending.edits import AddCommand, MoveCommand, Place, SetProperty
 from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
-from evenflow.formats.routeros.mending.tables import free_tables, is_of_seven, table_property
+from evenflow.formats.routeros.mending.tables import (
+    NewRoute,
+    copied,
+    free_tables,
+    is_of_seven,
+    selects_routes_by_comment,
+    table_property,
+)
 from evenflow.formats.routeros.version import version_of
 from evenflow.formats.routeros.writing.rules import mangle_commands
 from evenflow.formats.routeros.writing.words import Command
@@ -21,8 +28,10 @@ from evenflow.model.router import MAIN_TABLE, MangleRule, MarkAction
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from evenflow.core.uplinks import RouterUplink
     from evenflow.formats.routeros.mending.script import Script
     from evenflow.model.finding import Finding
+    from evenflow.model.router import Route
 
 
 # --- marks that are asked for --------------------------------------------------------------------------------------
@@ -70,10 +79,9 @@ def not_routed(script: Script, finding: Finding) -> Way | Decision:
             return NOT_ALONE
         changes = (("connection-mark", mark), ("new-routing-mark", table), ("comment", None))
         last = {r.chain: r for other in siblings for r in _routing_rules(other, script)}
-        return Way(
-            f"packets of mark {mark} get routing mark {table}, as those of {siblings[0]} get theirs",
-            tuple(CopyCommand(m.origin.line, changes, Place(last[m.chain].origin.line, behind=True)) for m in models),
-        )
+        edits = [copied(script, m.origin.line, changes, Place(last[m.chain].origin.line, behind=True)) for m in models]
+        what = f"packets of mark {mark} get routing mark {table}, as those of {siblings[0]} get theirs"
+        return NOT_ALONE if None in edits else Way(what, tuple(edit for edit in edits if edit is not None))
     return _first_routing_rule(rule, mark, table, script)
 
 
@@ -205,21 +213,31 @@ def _only_route(mark: str, setting: Iterable[MangleRule], script: Script) -> Way
     }
     fitting = [uplink for uplink in script.uplinks if uplink.interface in inbound]
     fitting = fitting or [uplink for uplink in script.uplinks if uplink.table is None]
-    models = [
-        route
-        for route in default_routes(script.router)
-        if len(fitting) == 1 and route.table == MAIN_TABLE and set(route.gateways) & set(fitting[0].gateways)
-    ]
-    if not models or models[0].origin.line not in script.commands:
+    models = _models(script, fitting[0]) if len(fitting) == 1 else ()
+    new = NewRoute(models, mark, 1)
+    if not models or not all(route.origin.line in script.commands for route in models):
         table = table_of(mark, script.router)
         proposal = f"/ip route add dst-address=0.0.0.0/0 gateway=GATEWAY {table_property(script)}={table}"
         return Decision(
             f"by which gateway packets of mark {mark} are to leave does not follow from the file", (proposal,)
         )
-    line = models[0].origin.line
-    changes = ((table_property(script), mark), ("distance", "1"), ("comment", None))
-    edit = CopyCommand(line, changes, Place(line, behind=True))
-    return Way(f"table {mark} has a default route by {fitting[0].name}", (edit,))
+    if new.is_learnt(script):
+        why = f"the gateway of {fitting[0].name} is learnt by DHCP, so no route by its address lasts"
+        return Decision(why, new.proposal(script))
+    if selects_routes_by_comment(script):
+        why = "scripts of the file find routes by their comments; which are to find this one is yours to say"
+        return Decision(why, new.proposal(script))
+    edit = new.edit(script, Place(new.model(script).origin.line, behind=True))
+    return NOT_ALONE if edit is None else Way(f"table {mark} has a default route by {fitting[0].name}", (edit,))
+
+
+def _models(script: Script, uplink: RouterUplink) -> tuple[Route, ...]:
+    """The default routes of main by an uplink."""
+    return tuple(
+        route
+        for route in default_routes(script.router)
+        if route.table == MAIN_TABLE and set(route.gateways) <= set(uplink.gateways)
+    )
 
 
 def _mark_of(rule: MangleRule) -> str | None:

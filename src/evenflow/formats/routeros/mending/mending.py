@@ -7,6 +7,7 @@ mended takes that mend along, or is not made either.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Mends that bring one another along; the longest chain is of a table, its route, and who watches it.
 _MOST_TOGETHER = 4
+
+_BY_NUMBER = Decision("commands of the file choose items of that menu by their numbers, which would be others then")
 
 _WOULD_NOT_HOLD = "the usual mend was tried, and the script would not be right by it"
 
@@ -93,18 +96,27 @@ class _Mending:
 
     def __init__(self, script: Script, told: Iterable[Finding]) -> None:
         """`told`: the findings of the script with their witnesses."""
-        self._given = {(finding.code, finding.where.line): finding for finding in told}
+        self._given = tuple(told)
         self._script = script
-        self._mends: list[Mend] = []
+        #: What was done about findings of the file, by what they say.
+        self._done: dict[_Said, str] = {}
 
     def mended(self) -> Mended:
         """Mend what can be, until nothing more can."""
         while self._one_kind():
             pass
         content = self._script.text.encoded()
+        left = Counter(map(_said, self._script.findings))
+        mends = []
+        for finding in self._given:
+            said = _said(finding)
+            if left[said]:
+                left[said] -= 1
+            elif said in self._done:
+                mends.append(Mend(finding, self._done[said]))
         return Mended(
             content,
-            tuple(sorted(self._mends, key=lambda each: each.finding.where.line)),
+            tuple(sorted(mends, key=lambda each: each.finding.where.line)),
             tuple(self._left()),
             all_findings(parse(content, self._script.file, accept_unsupported=self._script.accept_unsupported)),
         )
@@ -123,12 +135,13 @@ class _Mending:
     def _take(self, tried: _Tried, code: str) -> None:
         """Take mends over, and note what else is gone by them."""
         old, new = (
-            {self._as_given(finding, script) for finding in script.findings if finding.severity is not Severity.INFO}
+            Counter(_said(finding) for finding in script.findings if finding.severity is not Severity.INFO)
             for script in (self._script, tried.script)
         )
-        by_itself = old - new - {done.finding for done in tried.mends}
-        self._mends += tried.mends
-        self._mends += (Mend(finding, f"gone with {code}") for finding in by_itself)
+        for done in tried.mends:
+            self._done[_said(done.finding)] = done.what
+        for said in old - new:
+            self._done.setdefault(said, f"gone with {code}")
         self._script = tried.script
 
     def _tried(self, script: Script, findings: Sequence[Finding], left: int) -> _Tried | None:
@@ -139,7 +152,7 @@ class _Mending:
         new = _edited(script, edits)
         if not edits or new is None:
             return None
-        mends = tuple(Mend(self._as_given(finding, script), way.what) for finding, way in found.items())
+        mends = tuple(Mend(finding, way.what) for finding, way in found.items())
         come = _come(self._script, new)
         if not come or left == 0 or come[0] not in MENDERS:
             return _Tried(new, mends)
@@ -169,13 +182,25 @@ class _Mending:
 
     def _as_given(self, finding: Finding, script: Script) -> Finding:
         """The finding with the line that it was told of, where it was there from the beginning."""
+        said = _said(finding)
+        known = next((one for one in self._given if _said(one) == said), None)
         line = script.text.original(finding.where.line)
-        known = self._given.get((finding.code, line))
         return known or replace(finding, where=replace(finding.where, line=line))
 
 
+#: What a finding is known by, wherever it stands: lines move.
+_Said = tuple[str, str]
+
+_LINES = re.compile(r"\blines? [0-9][0-9, ]*")
+
+
+def _said(finding: Finding) -> _Said:
+    return finding.code, _LINES.sub("line", finding.message)
+
+
 def _answer(script: Script, finding: Finding) -> Way | Decision:
-    return MENDERS[finding.code].mend(script, finding)
+    answer = MENDERS[finding.code].mend(script, finding)
+    return _BY_NUMBER if isinstance(answer, Way) and script.renumbers(answer.edits) else answer
 
 
 def _edited(script: Script, edits: Iterable[Edit]) -> Script | None:

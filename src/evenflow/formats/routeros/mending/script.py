@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 from evenflow.core.uplinks import uplinks
 from evenflow.formats import configuration
 from evenflow.formats.routeros import parse_statements
-from evenflow.formats.routeros.mending.edits import commands_of, edited
+from evenflow.formats.routeros.mending.edits import commands_of, edited, menu_of
 from evenflow.formats.routeros.mending.text import source_text
+from evenflow.formats.routeros.variables import flat
 from evenflow.model.finding import Severity
 from evenflow.model.router import JumpAction
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from evenflow.core.uplinks import RouterUplink
     from evenflow.formats.routeros.mending.edits import Edit
     from evenflow.formats.routeros.mending.text import SourceText
-    from evenflow.formats.routeros.statement import Statement
+    from evenflow.formats.routeros.statement import MenuPath, Statement
     from evenflow.model.finding import Finding
     from evenflow.model.router import MangleRule, Router
 
@@ -48,6 +50,9 @@ class Decision:
     why: str
     proposal: tuple[str, ...] = ()
 
+
+#: Numbers of items: `3`, `3,5`, `0-2`.
+_NUMBERS = re.compile(r"[0-9]+(?:[-,][0-9]+)*")
 
 #: Why a command that is not among `Script.commands` is left.
 NOT_ALONE = Decision("its command is made by a loop or a script, or shares its line with others; edit it by hand")
@@ -103,6 +108,15 @@ class Script:
         jumps = (each for each in self.router.mangle if each.chain == "prerouting")
         return next((j for j in jumps if isinstance(j.action, JumpAction) and j.action.chain == rule.chain), None)
 
+    def renumbers(self, edits: Iterable[Edit]) -> bool:
+        """Whether edits put items elsewhere that commands of the file choose by their numbers."""
+        return any(menu_of(edit, self.commands) in self._numbered for edit in edits)
+
+    @cached_property
+    def _numbered(self) -> frozenset[MenuPath]:
+        """Menus of which a command chooses items by number: `disable 7`, `add place-before=0`."""
+        return frozenset(each.menu for each in flat(self.statements) if _chooses_by_number(each))
+
     def edited(self, edits: Iterable[Edit]) -> Script | None:
         """The script with some edits, read anew; None where it can't be read any more.
 
@@ -110,6 +124,12 @@ class Script:
             UneditableError, MalformedError: as `edits.edited`.
         """
         return _script(edited(self.text, self.statements, edits), self.file, accept_unsupported=self.accept_unsupported)
+
+
+def _chooses_by_number(statement: Statement) -> bool:
+    given = [value for value in statement.positional if statement.command != "add"]
+    given += [each.value for each in statement.arguments if each.name in ("numbers", "place-before", "destination")]
+    return any(_NUMBERS.fullmatch(str(value).strip()) for value in given)
 
 
 def read_script(source: bytes, file: str, *, accept_unsupported: bool = False) -> Script | None:
