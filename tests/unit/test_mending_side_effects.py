@@ -95,17 +95,6 @@ def test_a_rule_that_asks_for_more_is_no_bypass() -> None:
     assert lines.index(late.strip()) > max(n for n, line in enumerate(lines) if "per-connection" in line)
 
 
-def test_connections_that_another_rule_marks_are_divided_as_before() -> None:
-    script = HEAD + BYPASS + INBOUND.format(chain="prerouting").replace("in-inter", "connection-mark=no-mark in-inter")
-    voip = "add action=mark-connection chain=prerouting dst-port=5060 new-connection-mark=voip protocol=udp\n"
-    plain = [line for line in added(script + DIVIDED + ROUTED) if "per-connection" in line]
-    assert len(plain) == 2
-    assert all("connection-mark=no-mark" in line and "connection-state" not in line for line in plain)
-    beside = [line for line in added(script + voip + DIVIDED + ROUTED) if "per-connection" in line]
-    assert len(beside) == 2
-    assert all("connection-state=new" in line and "connection-mark=no-mark" not in line for line in beside)
-
-
 def test_rules_that_move_from_input_leave_marked_connections_their_marks() -> None:
     divided = UNMARKED.replace(" dst-", " connection-state=new dst-")
     script = HEAD + BYPASS + INBOUND.format(chain="input") + divided + ROUTED

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _NEW = (MarkMatch(MarkKind.CONNECTION, None), StateMatch(frozenset((ConnectionState.NEW,))))
 
+_UNMARKED, _FIRST = ("connection-mark", "no-mark"), ("connection-state", "new")
+
 
 def _uplink(script: Script, finding: Finding) -> RouterUplink | None:
     return next((uplink for uplink in script.uplinks if uplink.origin == finding.where), None)
@@ -34,8 +36,8 @@ def inbound_not_marked(script: Script, finding: Finding) -> Way | Decision:
     if in_input and script.can_edit(*in_input):
         changed = [SetProperty(rule.origin.line, "chain", "prerouting") for rule in in_input]
         # What comes in by an uplink in prerouting are also answers to local hosts, whose connections have marks.
-        asking = [rule for rule in in_input if not _asks_for_first_packets(rule)]
-        changed += [SetProperty(rule.origin.line, "connection-mark", "no-mark") for rule in asking]
+        lax = [rule for rule in in_input if not _asks_for_state(rule) and not _asks_for_mark(rule)]
+        changed += [SetProperty(rule.origin.line, *said) for rule in lax for said in (_UNMARKED, _FIRST)]
         return Way("what comes in by an uplink is marked in prerouting, where port forwards pass, too", tuple(changed))
     place = _before_the_classifier(script)
     if uplink is None or place is None or _mark_of(uplink, script) is None:
@@ -48,10 +50,12 @@ def inbound_not_marked(script: Script, finding: Finding) -> Way | Decision:
     return Way("connections that come in by an uplink get the mark that leads back to it", edits)
 
 
-def _asks_for_first_packets(rule: MangleRule) -> bool:
-    return any(
-        isinstance(m, StateMatch) or (isinstance(m, MarkMatch) and m.kind is MarkKind.CONNECTION) for m in rule.matchers
-    )
+def _asks_for_state(rule: MangleRule) -> bool:
+    return any(isinstance(m, StateMatch) for m in rule.matchers)
+
+
+def _asks_for_mark(rule: MangleRule) -> bool:
+    return any(isinstance(m, MarkMatch) and m.kind is MarkKind.CONNECTION for m in rule.matchers)
 
 
 def _inbound_rule(uplink: RouterUplink, script: Script) -> Iterator[MangleRule]:
@@ -121,13 +125,30 @@ def answers_marked_anew(script: Script, finding: Finding) -> Way | Decision:
         return Decision("no classifier marks them, and what else divides connections is counted otherwise by that")
     if not script.can_edit(*group.rules):
         return NOT_ALONE
-    asking = [each for each in group.rules if not _asks_for_first_packets(each)]
-    if not asking:
+    wanted = _keeping_answers_out(group.rules[0], script)
+    edits = tuple(SetProperty(each.origin.line, *said) for each in group.rules for said in _missing(each, wanted))
+    if not edits:
         return Decision("it asks for marks or states already; see which of them an answer has")
-    # With no-mark, connections that an earlier rule has marked would not be divided any more.
-    asked = ("connection-state", "new") if _marked_before(group.rules[0], script) else ("connection-mark", "no-mark")
-    edits = tuple(SetProperty(each.origin.line, *asked) for each in asking)
-    return Way(f"only packets with {'='.join(asked)} are divided", edits)
+    which = " ".join(dict.fromkeys(f"{edit.name}={edit.value}" for edit in edits))
+    return Way(f"only packets with {which} are divided", edits)
+
+
+_Said = tuple[str, str]
+
+
+def _keeping_answers_out(first: MangleRule, script: Script) -> tuple[_Said, ...]:
+    """What keeps answers out of a classifier, and nothing else; `first` is its first rule."""
+    if _marked_before(first, script):
+        return (_FIRST,)  # with no-mark, connections that have another mark would not be divided any more
+    inbound = (_marking_inbound(uplink, script) for uplink in script.uplinks)
+    if all(any(rule.chain == "prerouting" for rule in rules) for rules in inbound):
+        return (_UNMARKED,)
+    return (_UNMARKED, _FIRST)  # to some of the answers no-mark applies
+
+
+def _missing(rule: MangleRule, wanted: tuple[_Said, ...]) -> list[_Said]:
+    asked = {_UNMARKED: _asks_for_mark(rule), _FIRST: _asks_for_state(rule)}
+    return [said for said in ((_FIRST,) if asked[_UNMARKED] else wanted) if not asked[said]]
 
 
 def _marked_before(rule: MangleRule, script: Script) -> bool:
@@ -136,6 +157,7 @@ def _marked_before(rule: MangleRule, script: Script) -> bool:
     return any(
         isinstance(one.action, MarkAction) and one.action.kind is MarkKind.CONNECTION and one not in inbound
         for one in script.router.mangle[: script.router.mangle.index(rule)]
+        if one.chain in ("prerouting", rule.chain)
     )
 
 

@@ -45,41 +45,50 @@ def connected_not_bypassed(script: Script, finding: Finding) -> Way | Decision:
         )
     first = min(gates, key=script.router.mangle.index)
     place = Place(first.origin.line)
-    late = _accepting_late(script, first, [each.network for each in away])
+    networks = [each.network for each in away]
+    late = _accepting_late(script, first, networks)
+    accepting = [*script.router.mangle[: script.router.mangle.index(first)], *late]
     edits: list[Edit] = [MoveCommand(rule.origin.line, place) for rule in late]
-    left = [each.network for each in away if not any(_covers(rule, each.network) for rule in late)]
-    earlier = script.router.mangle[: script.router.mangle.index(first)]
-    whose = dict.fromkeys(_who(rule) for rule in dividing)
     rules = [
         MangleRule("prerouting", (*who, _to(network)), AcceptAction(), dividing[0].families)
-        for who in whose
-        for network in left
-        if not any(_covers(rule, network) and set(_who(rule)) <= set(who) for rule in earlier)
+        for who in dict.fromkeys(_who(rule) for rule in dividing)
+        for network in networks
+        if not _is_only_of(who, network, script)
+        if not any(_covers(rule, network) and _is_of_all(rule, who, script) for rule in accepting)
     ]
     if len(rules) > _MOST_RULES:
         return Decision(
             f"it takes {len(rules)} rules; put the networks into an address list, and accept what goes there"
         )
     edits += [AddCommand(command, place) for command in mangle_commands(rules)]
-    networks = ", ".join(str(each.network) for each in away)
-    return Way(f"packets to {networks} are accepted before connections are divided", tuple(edits))
+    told = ", ".join(map(str, networks))
+    return Way(f"packets to {told} are accepted before connections are divided", tuple(edits))
 
 
 def _accepting_late(script: Script, first: MangleRule, networks: Iterable[Network]) -> list[MangleRule]:
     """Rules that accept packets to one of the networks, too late."""
     mangle = script.router.mangle
-    later = mangle[mangle.index(first) + 1 :]
-    return [rule for rule in later if script.can_edit(rule) and any(_covers(rule, network) for network in networks)]
+    later = [rule for rule in mangle[mangle.index(first) + 1 :] if script.can_edit(rule)]
+    return [rule for rule in later if any(_covers(rule, network) and _is_about(rule, network) for network in networks)]
 
 
 def _covers(rule: MangleRule, network: Network) -> bool:
-    """Whether a rule of prerouting accepts what goes to a network, whoever else it asks for."""
+    """Whether a rule of prerouting accepts all that goes to a network, whoever else it asks for."""
     if rule.chain != "prerouting" or not isinstance(rule.action, AcceptAction):
         return False
-    to = [m for m in rule.matchers if isinstance(m, AddressMatch) and m.direction is Direction.DESTINATION]
-    if len(to) + len(_who(rule)) < len(rule.matchers):
+    to = _destinations(rule)
+    if not to or len(to) + len(_who(rule)) < len(rule.matchers):
         return False  # it asks for something else as well
-    return bool(to) and all(_within(network, m.addresses) and not m.negated and not _is_all(m.addresses) for m in to)
+    return all(_within(network, m.addresses) and not m.negated for m in to)
+
+
+def _is_about(rule: MangleRule, network: Network) -> bool:
+    """Whether a rule that covers a network is about no other addresses: else their packets would go elsewhere, too."""
+    return any(m.addresses.first in network and m.addresses.last in network for m in _destinations(rule))
+
+
+def _destinations(rule: MangleRule) -> list[AddressMatch]:
+    return [m for m in rule.matchers if isinstance(m, AddressMatch) and m.direction is Direction.DESTINATION]
 
 
 def _within(network: Network, addresses: AddressRange) -> bool:
@@ -90,8 +99,33 @@ def _within(network: Network, addresses: AddressRange) -> bool:
     )
 
 
-def _is_all(addresses: AddressRange) -> bool:
-    return int(addresses.first) == 0 and int(addresses.last) + 1 == 1 << addresses.last.max_prefixlen
+def _is_of_all(rule: MangleRule, who: tuple[Matcher, ...], script: Script) -> bool:
+    """Whether a rule asks for no fewer senders than those of `who`."""
+    return all(any(_admits(wide, narrow, script) for narrow in who) for wide in _who(rule))
+
+
+def _is_only_of(who: tuple[Matcher, ...], network: Network, script: Script) -> bool:
+    """Whether all that come from there are in the network itself, and so need no router to it."""
+    interfaces = script.router.interfaces
+    own = {known.name for known in interfaces if any(address.network == network for address in known.addresses)}
+    asked = (_interfaces(matcher, script) for matcher in who)
+    return any(interfaces is not None and interfaces <= own for interfaces in asked)
+
+
+def _admits(wide: Matcher, narrow: Matcher, script: Script) -> bool:
+    """Whether all that the one condition holds for is there in the other, by name or by the members of a list."""
+    inner, outer = _interfaces(narrow, script), _interfaces(wide, script)
+    return wide == narrow or (inner is not None and outer is not None and inner <= outer)
+
+
+def _interfaces(matcher: Matcher, script: Script) -> frozenset[str] | None:
+    """The interfaces that a condition asks for; None where it does not say so."""
+    if isinstance(matcher, InInterface) and not matcher.negated:
+        return frozenset((matcher.interface,))
+    if isinstance(matcher, InInterfaceList) and not matcher.negated:
+        named = (known.members for known in script.router.interface_lists if known.name == matcher.list_name)
+        return frozenset(next(named, ()))
+    return None
 
 
 def _who(rule: MangleRule) -> tuple[Matcher, ...]:

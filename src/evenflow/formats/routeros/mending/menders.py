@@ -19,8 +19,8 @@ class Mender:
     """What mends one kind of finding.
 
     Attributes:
-        keeps_ways: new connections from local hosts to the Internet, and the router's answers to local hosts, take
-            the ways that they took before. A mend of the others is one because they do not.
+        keeps_ways: connections from local hosts to the Internet, and the router's answers to local hosts, take the
+            ways that they took before, and no answer changes a mark. A mend of the others is one because they do not.
     """
 
     mend: Callable[[Script, Finding], Way | Decision]

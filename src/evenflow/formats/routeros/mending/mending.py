@@ -8,20 +8,20 @@ mended takes that mend along, or is not made either.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.formats.configuration import all_findings, parse
-from evenflow.formats.routeros.mending.edits import UneditableError
+from evenflow.formats.routeros.mending.edits import AddFlag, ReplaceLine, SetProperty, UneditableError
 from evenflow.formats.routeros.mending.menders import MENDERS, WHY_ANY_IS_LEFT, WHY_LEFT
 from evenflow.formats.routeros.mending.script import Decision, Script, Way, read_script
-from evenflow.formats.routeros.mending.ways import ways
+from evenflow.formats.routeros.mending.ways import keeps_ways, ways
 from evenflow.formats.routeros.scanner import MalformedError
 from evenflow.model.finding import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from evenflow.formats.routeros.mending.edits import Edit
     from evenflow.model.finding import Finding
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 #: Mends that bring one another along; the longest chain is of a table, its route, and who watches it.
 _MOST_TOGETHER = 4
 
-_BY_NUMBER = Decision("commands of the file choose items of that menu by their numbers, which would be others then")
+_BY_NUMBER = Decision("commands of this file choose items of that menu by their numbers, which would be others then")
 
 _WOULD_NOT_HOLD = "the usual mend was tried, and the script would not be right by it"
 
 
 @dataclass(frozen=True, slots=True)
 class Mend:
-    """A finding that is mended: the finding as the file was given, and what was done."""
+    """A finding of the file that is gone, and what was done; with what that brought to light and was mended along."""
 
     finding: Finding
     what: str
@@ -84,11 +84,23 @@ def mend(source: bytes, file: str, *, accept_unsupported: bool = False) -> Mende
 
 
 @dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done about a finding.
+
+    Attributes:
+        given: its place among those of the file; None where only another mend brought it to light.
+    """
+
+    given: int | None
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Tried:
     """A script with some mends."""
 
     script: Script
-    mends: tuple[Mend, ...]
+    done: tuple[_Done, ...]
 
 
 class _Mending:
@@ -98,22 +110,17 @@ class _Mending:
         """`told`: the findings of the script with their witnesses."""
         self._given = tuple(told)
         self._script = script
-        #: What was done about findings of the file, by what they say.
-        self._done: dict[_Said, str] = {}
+        #: By the places of findings among `_given`; those of the latest mends.
+        self._done: dict[int, tuple[str, ...]] = {}
+        self._latest: tuple[int, ...] = ()
 
     def mended(self) -> Mended:
         """Mend what can be, until nothing more can."""
         while self._one_kind():
             pass
         content = self._script.text.encoded()
-        left = Counter(map(_said, self._script.findings))
-        mends = []
-        for finding in self._given:
-            said = _said(finding)
-            if left[said]:
-                left[said] -= 1
-            elif said in self._done:
-                mends.append(Mend(finding, self._done[said]))
+        still = set(self._recognised(self._script).values())
+        mends = (Mend(self._given[place], "; ".join(done)) for place, done in self._done.items() if place not in still)
         return Mended(
             content,
             tuple(sorted(mends, key=lambda each: each.finding.where.line)),
@@ -134,14 +141,17 @@ class _Mending:
 
     def _take(self, tried: _Tried, code: str) -> None:
         """Take mends over, and note what else is gone by them."""
-        old, new = (
-            Counter(_said(finding) for finding in script.findings if finding.severity is not Severity.INFO)
-            for script in (self._script, tried.script)
-        )
-        for done in tried.mends:
-            self._done[_said(done.finding)] = done.what
-        for said in old - new:
-            self._done.setdefault(said, f"gone with {code}")
+        done = {each.given: (each.what,) for each in tried.done if each.given is not None}
+        # What the file did not have was brought about by these mends, or else by the ones before: it is told of them.
+        brought = [each.what for each in tried.done if each.given is None]
+        self._latest = tuple(done) or self._latest
+        self._done |= done
+        for place in self._latest:
+            self._done[place] = tuple(dict.fromkeys((*self._done[place], *brought)))
+        still = set(self._recognised(tried.script).values())
+        for place, finding in enumerate(self._given):
+            if place not in still and finding.severity is not Severity.INFO:
+                self._done.setdefault(place, (f"gone with {code}",))
         self._script = tried.script
 
     def _tried(self, script: Script, findings: Sequence[Finding], left: int) -> _Tried | None:
@@ -152,55 +162,97 @@ class _Mending:
         new = _edited(script, edits)
         if not edits or new is None:
             return None
-        mends = tuple(Mend(finding, way.what) for finding, way in found.items())
+        places = self._recognised(script)
+        done = tuple(_Done(places.get(finding), _what(finding, found)) for finding in found)
         come = _come(self._script, new)
         if not come or left == 0 or come[0] not in MENDERS:
-            return _Tried(new, mends)
+            return _Tried(new, done)
         further = self._tried(new, new.of(come[0]), left - 1)
-        return _Tried(new, mends) if further is None else _Tried(further.script, (*mends, *further.mends))
+        return _Tried(new, done) if further is None else _Tried(further.script, (*done, *further.done))
 
     def _holds(self, new: Script, code: str) -> bool:
-        fewer = len(new.of(code)) < len(self._script.of(code))
-        if not fewer or _come(self._script, new):
+        old = self._script
+        if len(new.of(code)) >= len(old.of(code)) or _come(old, new):
             return False
-        return not MENDERS[code].keeps_ways or ways(self._script.router) == ways(new.router)
+        return not MENDERS[code].keeps_ways or keeps_ways(old.ways, ways(new.router, old.router))
 
     # --- what is told ------------------------------------------------------------------------------------------------
 
     def _left(self) -> Iterable[Left]:
+        places = self._recognised(self._script)
         for finding in self._script.findings:
             if finding.severity is Severity.INFO and finding.code not in {*MENDERS, *WHY_LEFT}:
                 continue
-            given = self._as_given(finding, self._script)
+            place = places.get(finding)
+            line = self._script.text.original(finding.where.line)
+            told = replace(finding, where=replace(finding.where, line=line)) if place is None else self._given[place]
             answer = _answer(self._script, finding) if finding.code in MENDERS else None
             if isinstance(answer, Decision):
-                yield Left(given, answer.why, answer.proposal)
+                yield Left(told, answer.why, answer.proposal)
             elif isinstance(answer, Way):
-                yield Left(given, _WOULD_NOT_HOLD)
+                yield Left(told, _WOULD_NOT_HOLD)
             else:
-                yield Left(given, WHY_LEFT.get(finding.code, WHY_ANY_IS_LEFT))
+                yield Left(told, WHY_LEFT.get(finding.code, WHY_ANY_IS_LEFT))
 
-    def _as_given(self, finding: Finding, script: Script) -> Finding:
-        """The finding with the line that it was told of, where it was there from the beginning."""
-        said = _said(finding)
-        known = next((one for one in self._given if _said(one) == said), None)
-        line = script.text.original(finding.where.line)
-        return known or replace(finding, where=replace(finding.where, line=line))
+    def _recognised(self, script: Script) -> dict[Finding, int]:
+        """The findings of a script that the file had from the beginning, and their places among those: no place twice.
+
+        By what is the same of them, the most first; by the code alone only what nothing has been done about.
+        """
+        found: dict[Finding, int] = {}
+        for known_by in (_all_of, _message_of, _line_of, _code_of):
+            taken = {*found.values(), *(self._done if known_by is _code_of else ())}
+            free: defaultdict[Hashable, deque[int]] = defaultdict(deque)
+            for place, given in enumerate(self._given):
+                if place not in taken:
+                    free[known_by(given, given.where.line)].append(place)
+            for finding in script.findings:
+                places = free[known_by(finding, script.text.original(finding.where.line))]
+                if finding not in found and places:
+                    found[finding] = places.popleft()
+        return found
 
 
-#: What a finding is known by, wherever it stands: lines move.
-_Said = tuple[str, str]
+# --- what findings are known by ------------------------------------------------------------------------------------
 
-_LINES = re.compile(r"\blines? [0-9][0-9, ]*")
+#: Lines that a message names: they move.
+_LINES = re.compile(r"\blines? [0-9]+(?:(?:, | and )[0-9]+)*")
 
 
-def _said(finding: Finding) -> _Said:
-    return finding.code, _LINES.sub("line", finding.message)
+def _message(finding: Finding) -> str:
+    return _LINES.sub("line", finding.message)
+
+
+def _all_of(finding: Finding, line: int) -> Hashable:
+    return finding.code, line, _message(finding)
+
+
+def _message_of(finding: Finding, _: int) -> Hashable:
+    return finding.code, _message(finding)
+
+
+def _line_of(finding: Finding, line: int) -> Hashable:
+    return finding.code, line
+
+
+def _code_of(finding: Finding, _: int) -> Hashable:
+    return finding.code
+
+
+# --- one mend ------------------------------------------------------------------------------------------------------
 
 
 def _answer(script: Script, finding: Finding) -> Way | Decision:
     answer = MENDERS[finding.code].mend(script, finding)
     return _BY_NUMBER if isinstance(answer, Way) and script.renumbers(answer.edits) else answer
+
+
+def _what(finding: Finding, found: Mapping[Finding, Way]) -> str:
+    """What was done about a finding; where one edit is for several, it is told of the line that is changed."""
+    way = found[finding]
+    changed = {edit.line for edit in way.edits if isinstance(edit, SetProperty | AddFlag | ReplaceLine)}
+    told = {other.where.line for other, same in found.items() if same == way} & changed
+    return f"gone with {finding.code}" if told and finding.where.line not in told else way.what
 
 
 def _edited(script: Script, edits: Iterable[Edit]) -> Script | None:

@@ -12,17 +12,20 @@ from evenflow.formats import configuration
 from evenflow.formats.routeros import parse_statements
 from evenflow.formats.routeros.mending.edits import commands_of, edited, menu_of
 from evenflow.formats.routeros.mending.text import source_text
+from evenflow.formats.routeros.mending.ways import ways
+from evenflow.formats.routeros.statement import Kind, Template, written
 from evenflow.formats.routeros.variables import flat
 from evenflow.model.finding import Severity
 from evenflow.model.router import JumpAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from evenflow.core.uplinks import RouterUplink
     from evenflow.formats.routeros.mending.edits import Edit
     from evenflow.formats.routeros.mending.text import SourceText
-    from evenflow.formats.routeros.statement import MenuPath, Statement
+    from evenflow.formats.routeros.mending.ways import Fate
+    from evenflow.formats.routeros.statement import MenuPath, Statement, Value
     from evenflow.model.finding import Finding
     from evenflow.model.router import MangleRule, Router
 
@@ -79,6 +82,11 @@ class Script:
         """The uplinks of the router."""
         return uplinks(self.router)
 
+    @cached_property
+    def ways(self) -> Mapping[str, tuple[Fate, ...]]:
+        """What becomes of connections of local hosts."""
+        return ways(self.router)
+
     def of(self, code: str) -> tuple[Finding, ...]:
         """The findings of one code."""
         return tuple(finding for finding in self.findings if finding.code == code)
@@ -115,7 +123,9 @@ class Script:
     @cached_property
     def _numbered(self) -> frozenset[MenuPath]:
         """Menus of which a command chooses items by number: `disable 7`, `add place-before=0`."""
-        return frozenset(each.menu for each in flat(self.statements) if _chooses_by_number(each))
+        statements = tuple(flat(self.statements))
+        counting = {written(each.positional[0]) for each in statements if _sets_number(each)}
+        return frozenset(each.menu for each in statements if _chooses_by_number(each, counting))
 
     def edited(self, edits: Iterable[Edit]) -> Script | None:
         """The script with some edits, read anew; None where it can't be read any more.
@@ -126,10 +136,24 @@ class Script:
         return _script(edited(self.text, self.statements, edits), self.file, accept_unsupported=self.accept_unsupported)
 
 
-def _chooses_by_number(statement: Statement) -> bool:
+def _sets_number(statement: Statement) -> bool:
+    """Whether it gives a variable a number: `:for i from=0 to=3`, `:local n 7`."""
+    if statement.kind is not Kind.SCRIPT or not statement.positional:
+        return False
+    return statement.command == "for" or any(_is_number(value) for value in statement.positional[1:])
+
+
+def _chooses_by_number(statement: Statement, counting: Container[object]) -> bool:
+    """`counting`: the names of variables that numbers are given."""
+    if statement.kind is not Kind.COMMAND:
+        return False
     given = [value for value in statement.positional if statement.command != "add"]
     given += [each.value for each in statement.arguments if each.name in ("numbers", "place-before", "destination")]
-    return any(_NUMBERS.fullmatch(str(value).strip()) for value in given)
+    return any(_is_number(value) or (isinstance(value, Template) and value.variable in counting) for value in given)
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, str) and _NUMBERS.fullmatch(value.strip()) is not None
 
 
 def read_script(source: bytes, file: str, *, accept_unsupported: bool = False) -> Script | None:

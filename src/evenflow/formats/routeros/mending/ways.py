@@ -58,8 +58,7 @@ class Fate:
 def ways(router: Router, asked: Router | None = None) -> dict[str, tuple[Fate, ...]]:
     """For each local interface what becomes of some connections of its hosts; IPv4.
 
-    Args:
-        asked: the router whose rules say what other connections than ordinary ones are tried; None: this one.
+    The rules of `asked` say what other connections than ordinary ones are tried; None: those of the router itself.
     """
     kinds = _kinds(router if asked is None else asked)
     return {
