@@ -12,7 +12,7 @@ BENCH_PROGRAMS := iptables-legacy-restore:iptables ipset:ipset
 TEST_PROGRAMS := dnsmasq:dnsmasq-base udhcpc:udhcpc $(BENCH_PROGRAMS)
 EMULATOR_PROGRAMS := qemu-system-x86_64:qemu-system-x86
 
-.PHONY: help demo test lint unit kernel soak emulated bench system test-system clean
+.PHONY: help demo test lint unit lab soak emulated bench system test-system clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -20,7 +20,7 @@ help: ## this list
 demo: $(STAMP) system ## the article's router with real traffic, in namespaces; under two minutes
 	@$(VENV)/bin/evenflow lab
 
-test: lint unit ## everything that a change must pass
+test: lint unit lab ## everything that a change must pass
 
 lint: $(STAMP) ## style, types, and who may import whom
 	@$(VENV)/bin/ruff check src tests bench tools tools/emulator
@@ -28,8 +28,13 @@ lint: $(STAMP) ## style, types, and who may import whom
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-unit: $(STAMP) test-system ## the tests, on the real kernel too
-	@$(VENV)/bin/pytest
+# Each process has a network namespace of its own, so they do not meet.
+unit: $(STAMP) test-system ## the tests that send no packets, on the real kernel too; one process per processor
+	@$(VENV)/bin/pytest --quiet --numprocesses=auto --maxprocesses=8 -m "not (lab or soak or emulated)"
+
+# One after the other: they measure how long a router takes.
+lab: $(STAMP) test-system ## the tests with packets between namespaces
+	@$(VENV)/bin/pytest -m "lab and not (soak or emulated)"
 
 soak: $(STAMP) test-system ## the long tests
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group fuzz
