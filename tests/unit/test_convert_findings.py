@@ -395,3 +395,21 @@ def test_a_script_that_only_counts_is_no_policy() -> None:
     made = lifted(counted)
     assert made.text is None
     assert lines_of(made, "nothing-to-lift") == [0]
+
+
+def test_every_table_that_is_named_is_declared() -> None:
+    """RouterOS 7 refuses a rule that names another, and the import would stop there, with the old rules gone."""
+    text = """\
+/ip firewall mangle
+add chain=prerouting in-interface=lan action=mark-routing new-routing-mark=a
+add chain=prerouting routing-mark=b action=accept
+/routing rule
+add routing-mark=c action=lookup table=d
+/ip route
+add gateway=203.0.113.1@e
+"""
+    seven, six = rewritten(text).text or "", rewritten(text, LAST_SIX).text or ""
+    assert [line.split()[2] for line in seven.splitlines() if line.startswith("add fib")] == [
+        *(f"name={table}" for table in "eabdc"),
+    ]
+    assert "fib" not in six

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from evenflow.core.fold import unfold
 from evenflow.model.finding import Finding, Origin, error, info, warning
 from evenflow.model.flow import BOTH_FAMILIES, Family, family_of
+from evenflow.model.matcher import MarkKind, MarkMatch
 from evenflow.model.router import (
     INTERFACE_GROUPS,
     MAIN_TABLE,
+    AddressGateway,
     AddressList,
     LearnedGateway,
+    MarkAction,
     Route,
     RouteKind,
     Router,
@@ -56,13 +59,13 @@ def script_form(router: Router, major: int) -> ScriptForm:
     made = Router(
         mangle=tuple(form.mangle(rules.mangle)),
         nat=tuple(form.nat(rules.nat)),
-        routes=(routes := tuple(form.routes(router.routes))),
-        tables=tuple(form.tables(router.tables, routes)),
+        routes=tuple(form.routes(router.routes)),
         rules=tuple(form.rules(router.rules)),
         interface_lists=tuple(each for each in router.interface_lists if each.name not in _BUILT_IN_LISTS),
         address_lists=tuple(form.address_lists(router.address_lists)),
         file=router.file,
     )
+    made = replace(made, tables=tuple(form.tables(router.tables, made)))
     findings += _of_the_whole(router, form)
     return ScriptForm(made, tuple(findings))
 
@@ -164,13 +167,15 @@ class _Form:
                 self.tell(finding)
         return replace(route, gateways=(LearnedGateway(learned[0].interface),))
 
-    def tables(self, tables: Iterable[RoutingTable], routes: Iterable[Route]) -> Iterator[RoutingTable]:
-        """In RouterOS 6 a table is there when a route is in it."""
+    def tables(self, tables: Iterable[RoutingTable], stated: Router) -> Iterator[RoutingTable]:
+        """In RouterOS 6 a table is there when a route is in it; 7 refuses what names one that is not declared."""
         if self.major > 6:
             yield from tables
-            return
-        used = dict.fromkeys(route.table for route in routes if route.table != MAIN_TABLE)
-        yield from (RoutingTable(name) for name in used)
+            named = dict.fromkeys(_tables_named(stated))
+            known = {table.name for table in tables}
+        else:
+            named, known = dict.fromkeys(route.table for route in stated.routes), set()
+        yield from (RoutingTable(name) for name in named if name not in known and name != MAIN_TABLE)
 
     def rules(self, rules: Iterable[RouteRule]) -> Iterator[RouteRule]:
         for rule in rules:
@@ -202,6 +207,21 @@ class _Form:
                     found.setdefault(each.name, []).extend(own)
         origins = {each.name: each.origin for each in lists}
         yield from (AddressList(name, tuple(ranges), origins[name]) for name, ranges in found.items())
+
+
+def _tables_named(router: Router) -> Iterator[str]:
+    """Tables that anything of a router names, or a routing mark, which has to be the name of one."""
+    for route in router.routes:
+        yield route.table
+        yield from (each.table for each in route.gateways if isinstance(each, AddressGateway) and each.table)
+    for rule in router.mangle:
+        if isinstance(rule.action, MarkAction) and rule.action.kind is MarkKind.ROUTING and rule.action.mark:
+            yield rule.action.mark
+    for matchers in [each.matchers for each in router.mangle] + [each.matchers for each in router.nat]:
+        asked = (one for one in matchers if isinstance(one, MarkMatch) and one.kind is MarkKind.ROUTING)
+        yield from (one.mark for one in asked if one.mark)
+    for said in router.rules:
+        yield from (name for name in (said.table, said.routing_mark) if name)
 
 
 def _learns(route: Route) -> bool:
