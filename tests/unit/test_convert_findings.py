@@ -413,3 +413,19 @@ add gateway=203.0.113.1@e
         *(f"name={table}" for table in "eabdc"),
     ]
     assert "fib" not in six
+
+
+def test_dhcp_clients_keep_what_is_no_part_of_routing() -> None:
+    text = """\
+/ip dhcp-client
+add interface=ether1 use-peer-dns=no dscp=46 comment=mine
+add interface=ether2 use-peer-ntp=yes disabled=yes
+set [find interface=ether1] dhcp-options="hostname,clientid"
+"""
+    (seven,), (six,) = (
+        [line for line in (rewritten(text, version).text or "").splitlines() if "add interface=" in line]
+        for version in (CURRENT, LAST_SIX)
+    )
+    assert "dhcp-options=hostname,clientid dscp=46 use-peer-dns=no" in seven
+    assert "use-peer-dns=no" in six
+    assert "dscp" not in six

@@ -1,5 +1,5 @@
 # To be run by RouterOS 7.21; made by evenflow.
-# Made from forum.rsc; only its routing, without addresses, clients of providers and other menus.
+# Made from forum.rsc; only its routing, without addresses, PPP clients and other menus.
 #
 # FastTrack skips marks. If there is such a rule, it must leave marked connections alone:
 #   /ip firewall filter set [find action=fasttrack-connection] connection-mark=no-mark

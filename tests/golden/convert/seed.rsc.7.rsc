@@ -1,5 +1,5 @@
 # To be run by RouterOS 7.21; made by evenflow.
-# Made from seed.rsc; only its routing, without addresses, clients of providers and other menus.
+# Made from seed.rsc; only its routing, without addresses, PPP clients and other menus.
 #
 # FastTrack skips marks. If there is such a rule, it must leave marked connections alone:
 #   /ip firewall filter set [find action=fasttrack-connection] connection-mark=no-mark
@@ -28,7 +28,7 @@ add fib name=isp2 comment=evenflow
 
 # DHCP clients, which make the routes by their gateways
 /ip dhcp-client
-add interface=ether1 add-default-route=yes default-route-tables=isp1:1,main:1,isp2:2 check-gateway=ping disabled=no comment="evenflow: by DHCP of ether1"
+add interface=ether1 add-default-route=yes default-route-tables=isp1:1,main:1,isp2:2 check-gateway=ping use-peer-dns=no disabled=no comment="evenflow: by DHCP of ether1"
 
 # Routes
 /ip route

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenflow.formats.routeros.writing.keys import DHCP_CHECK, DHCP_TABLES
+from evenflow.formats.routeros.writing.keys import DHCP_CHECK, DHCP_TABLES, has_key
 from evenflow.formats.routeros.writing.routing import learnt_route
 from evenflow.formats.routeros.writing.words import Command, quoted
 from evenflow.model.flow import Family
 from evenflow.model.router import LearnedGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evenflow.formats.routeros.version import Version
     from evenflow.model.router import Route
 
-_MENU = ("ip", "dhcp-client")
+MENU = ("ip", "dhcp-client")
 
 #: The gateway of the lease, as a client gives it to its script.
 _GATEWAY = '$"gateway-address"'
@@ -31,21 +31,27 @@ def learns(route: Route) -> bool:
     return len(route.gateways) == 1 and isinstance(route.gateways[0], LearnedGateway)
 
 
-def client_commands(routes: Iterable[Route], version: Version) -> list[Command]:
-    """One client for each interface that a gateway is learnt by; its routes have its comment."""
+def client_commands(
+    routes: Iterable[Route], version: Version, kept: Mapping[str, Sequence[tuple[str, str]]]
+) -> list[Command]:
+    """One client for each interface that a gateway is learnt by; its routes have its comment.
+
+    `kept` are properties that are no part of routing, by interface; what the release does not know is not written.
+    """
     by_interface: dict[str, list[Route]] = {}
     for route in routes:
         if isinstance(route.gateways[0], LearnedGateway):
             by_interface.setdefault(route.gateways[0].interface, []).append(route)
-    return [_client(interface, own, version) for interface, own in by_interface.items()]
+    return [_client(interface, own, version, kept.get(interface, ())) for interface, own in by_interface.items()]
 
 
-def _client(interface: str, routes: Sequence[Route], version: Version) -> Command:
+def _client(interface: str, routes: Sequence[Route], version: Version, kept: Sequence[tuple[str, str]]) -> Command:
     return Command(
-        _MENU,
+        MENU,
         (
             ("interface", interface),
             *(_by_itself(routes) if _can_by_itself(routes, version) else _by_script(routes, version)),
+            *((name, value) for name, value in kept if has_key(MENU, name, version)),
             ("disabled", "no"),
             ("comment", routes[0].comment),
         ),

@@ -16,19 +16,18 @@ from evenflow.core.script_form import script_form, with_handles
 from evenflow.formats import policy as policies
 from evenflow.formats import routeros
 from evenflow.formats.routeros.version import Version, version_of
-from evenflow.formats.routeros.writing.keeping import about_kept, kept_rules
+from evenflow.formats.routeros.writing.keeping import Kept, about_kept, kept_of_clients, kept_rules
 from evenflow.formats.routeros.writing.keys import CURRENT, KEYS
 from evenflow.formats.routeros.writing.script import render
 from evenflow.model.finding import NOWHERE, Finding, Origin, error, has_errors, info, printable
 from evenflow.model.router import LearnedGateway, Router
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from evenflow.core.routeros import Unfolded
     from evenflow.formats.configuration import Loaded
     from evenflow.formats.routeros.statement import Statement
-    from evenflow.formats.routeros.writing.words import Command
     from evenflow.model.policy import Policy
 
 #: The two forms, by the suffix of their files.
@@ -94,15 +93,15 @@ def _rewritten(router: Router, findings: tuple[Finding, ...], content: bytes, wi
     statements = routeros.parse_statements(content, router.file).statements
     said = version_of(statements)
     version = wishes.version or (said if said is not None and said.major >= CURRENT.major else CURRENT)
-    kept = kept_rules(router, statements, findings, version.major)
-    written = _written(router, version, _about_script(router), kept)
+    rules = kept_rules(router, statements, findings, version.major)
+    written = _written(router, version, _about_script(router), Kept(rules, kept_of_clients(statements)))
     what = (
-        "only the routing is written: addresses, bridges, clients of providers and every other menu stay as they are "
+        "only the routing is written: addresses, bridges, PPP clients and every other menu stay as they are "
         "on the router. What the script makes stands beside what the router has: take its old mangle and NAT rules, "
         "routes and tables of the same names out first"
     )
     only = info("only-routing", Origin(router.file), what)
-    told = (*about_kept(findings, kept), only, *_disabled(statements), *written.findings)
+    told = (*about_kept(findings, rules), only, *_disabled(statements), *written.findings)
     return replace(written, findings=told)
 
 
@@ -113,13 +112,11 @@ def _disabled(statements: Iterable[Statement]) -> Iterator[Finding]:
         yield info("disabled-left-out", off[0].origin, what)
 
 
-def _written(
-    router: Router, version: Version, remarks: Iterable[str], kept: Mapping[Origin, Command] | None = None
-) -> Conversion:
+def _written(router: Router, version: Version, remarks: Iterable[str], kept: Kept | None = None) -> Conversion:
     """The script, read back."""
     form = script_form(router, version.major)
     stated = with_handles(form.router)
-    text = render(stated, version, remarks, kept or {})
+    text = render(stated, version, remarks, kept or Kept())
     return Conversion(text, (*form.findings, *_unlike(stated, text)))
 
 
@@ -176,7 +173,7 @@ def _about_policy(policy: Policy, unfolded: Unfolded, wishes: Wishes) -> Iterato
 
 
 def _about_script(router: Router) -> Iterator[str]:
-    yield f"Made from {router.file}; only its routing, without addresses, clients of providers and other menus."
+    yield f"Made from {router.file}; only its routing, without addresses, PPP clients and other menus."
     yield from _advice(router)
 
 

@@ -1,16 +1,22 @@
-"""Rules of a script that a router has no words for: written again as they stand, with the handle, in their places.
+"""What of a script a router has no words for: written again as it stands.
 
-They do something that has no bearing on where packets go (`change-mss`), or look at what can't be looked at here
-(`limit`, `hotspot`): RouterOS knows what to do with them.
+Rules, with the handle, in their places: they do something that has no bearing on where packets go (`change-mss`), or
+look at what can't be looked at here (`limit`, `hotspot`), and RouterOS knows what to do with them. And what DHCP
+clients have besides their routes.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.script_form import handled
+from evenflow.formats.routeros.items import Items
 from evenflow.formats.routeros.nat_chains import BUILT_IN
+from evenflow.formats.routeros.notes import Notes
+from evenflow.formats.routeros.properties import SCHEMAS
+from evenflow.formats.routeros.statement import Kind
+from evenflow.formats.routeros.writing.clients import MENU as _CLIENTS
 from evenflow.formats.routeros.writing.words import Command
 from evenflow.model.finding import Severity
 
@@ -29,6 +35,34 @@ _SAID = frozenset(("accept", "jump", "log", "mark-connection", "mark-packet", "m
 
 #: Said otherwise, or about the place in the list.
 _NOT_KEPT = frozenset(("comment", "disabled", "place-before"))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is written as it stands.
+
+    Attributes:
+        rules: mangle and NAT rules, by where they stand in the file.
+        clients: names and values of what DHCP clients have besides their routes, by interface.
+    """
+
+    rules: Mapping[Origin, Command] = field(default_factory=dict)
+    clients: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+
+
+def kept_of_clients(statements: Iterable[Statement]) -> dict[str, list[tuple[str, str]]]:
+    """What DHCP clients have besides their routes, by interface, as far as it is literal."""
+    items = Items(Notes(""), {})
+    for statement in statements:
+        if statement.menu == _CLIENTS and statement.kind is Kind.COMMAND:
+            items.apply(statement)
+    return {
+        item.text("interface"): [
+            (name, item.text(name)) for name in sorted(SCHEMAS[_CLIENTS].ignored) if item.text(name)
+        ]
+        for item in items.of(_CLIENTS)
+        if item.in_force
+    }
 
 
 def kept_rules(

@@ -62,10 +62,11 @@ ipv6 route | 7.0 | blackhole check-gateway comment distance dst-address gateway 
 ipv6 route | 7.0 | target-scope
 ip route rule | 6.0-7.0 | action comment dst-address interface routing-mark src-address table
 routing rule | 7.0 | action comment dst-address interface min-prefix routing-mark src-address table
-ip dhcp-client | 6.0 | add-default-route comment disabled interface
+ip dhcp-client | 6.0 | add-default-route comment dhcp-options disabled interface use-peer-dns use-peer-ntp
 ip dhcp-client | 6.39 | script
 ip dhcp-client | {DHCP_TABLES.major}.{DHCP_TABLES.minor} | default-route-tables
 ip dhcp-client | {DHCP_CHECK.major}.{DHCP_CHECK.minor} | check-gateway
+ip dhcp-client | 7.21 | allow-reconfigure dscp use-broadcast vlan-priority
 """
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from itertools import groupby
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from evenflow.core.script_form import HANDLE
 from evenflow.formats.routeros.statement import menu_text
 from evenflow.formats.routeros.writing.clients import client_commands, learns
-from evenflow.formats.routeros.writing.keeping import in_their_places
+from evenflow.formats.routeros.writing.keeping import Kept, in_their_places
 from evenflow.formats.routeros.writing.keys import has_menu
 from evenflow.formats.routeros.writing.routing import (
     address_list_commands,
@@ -22,11 +21,10 @@ from evenflow.formats.routeros.writing.rules import mangle_commands, nat_command
 from evenflow.model.finding import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from evenflow.formats.routeros.version import Version
     from evenflow.formats.routeros.writing.words import Command
-    from evenflow.model.finding import Origin
     from evenflow.model.router import Router
 
 #: Every menu that a script may have written to, those that speak of others first.
@@ -47,12 +45,10 @@ _MENUS = (
     ("interface", "list"),
 )
 
-_NOTHING: Mapping[Origin, Command] = MappingProxyType({})
+_NOTHING = Kept()
 
 
-def render(
-    router: Router, version: Version, remarks: Iterable[str] = (), kept: Mapping[Origin, Command] = _NOTHING
-) -> str:
+def render(router: Router, version: Version, remarks: Iterable[str] = (), kept: Kept = _NOTHING) -> str:
     """The script of a router that has the form of one (`core.script_form`), with its handles as comments.
 
     `parse` gives the same router back, but for where things stand and for the watches, which follow from the release.
@@ -62,7 +58,7 @@ def render(
         router: what is to be.
         version: the release; nothing is written that it has not.
         remarks: lines for the reader, put at the head as comments.
-        kept: rules that a router has no words for, as they stand in the file, by their places in it.
+        kept: what a router has no words for, as it stands in the file.
     """
     lines = [f"# To be run by RouterOS {version.major}.{version.minor}; made by evenflow.", *_comments(remarks), ""]
     lines += ["# What an earlier run has made goes; nothing else is touched."]
@@ -80,19 +76,19 @@ def _is_there(menu: tuple[str, ...], version: Version) -> bool:
     return has_menu(menu, version) and (version.major > 6 or menu[0] != "ipv6")
 
 
-def _sections(router: Router, version: Version, kept: Mapping[Origin, Command]) -> Iterator[tuple[str, list[Command]]]:
+def _sections(router: Router, version: Version, kept: Kept) -> Iterator[tuple[str, list[Command]]]:
     """Title and commands; what others speak of comes first."""
     yield "Routing tables", table_commands(router.tables, version)
     yield "Lists", interface_list_commands(router.interface_lists) + address_list_commands(router.address_lists)
     yield (
         "DHCP clients, which make the routes by their gateways",
-        client_commands(filter(learns, router.routes), version),
+        client_commands(filter(learns, router.routes), version, kept.clients),
     )
     yield "Routes", route_commands((route for route in router.routes if not learns(route)), version)
     yield "Route rules", rule_commands(router.rules, version)
     mangle, nat = mangle_commands(router.mangle), nat_commands(router.nat)
-    yield "Marks", in_their_places(mangle, [rule.origin for rule in router.mangle], kept, "mangle")
-    yield "NAT", in_their_places(nat, [rule.origin for rule in router.nat], kept, "nat")
+    yield "Marks", in_their_places(mangle, [rule.origin for rule in router.mangle], kept.rules, "mangle")
+    yield "NAT", in_their_places(nat, [rule.origin for rule in router.nat], kept.rules, "nat")
 
 
 def _comments(remarks: Iterable[str]) -> list[str]:
