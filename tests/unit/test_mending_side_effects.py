@@ -109,3 +109,14 @@ def test_nothing_is_told_as_mended_that_is_left_or_was_not_there() -> None:
         mended, left = ({each.finding for each in some} for some in (made.mends, made.left))
         assert not mended & left
         assert all(finding.where.line <= len(script.splitlines()) for finding in mended)
+
+
+def test_a_gateway_that_may_stand_for_an_address_is_left() -> None:
+    """Tutorials write `gateway=GW1`; without check-gateway the route would not be watched once the address is there."""
+    script = HEAD + DIVIDED + ROUTED.replace("203.0.113.1", "GW1").replace("198.51.100.1", "GW2")
+    assert not any("in-interface=GW" in line for line in added(script))
+    assert of(script).source.decode().count("check-gateway=ping") >= script.count("check-gateway=ping")
+    left = {each.finding.code: each.why for each in of(script).left}
+    assert "stands for an address" in left["check-without-effect"]
+    named = script.replace("ether1", "GW1").replace("ether2", "GW2")
+    assert "check-gateway" not in of(named).source.decode()

@@ -36,6 +36,15 @@ def interface_findings(router: Router) -> Iterator[Finding]:
             )
 
 
+def is_only_a_gateway(name: str, router: Router) -> bool:
+    """Whether nothing but gateways says that there is an interface of that name: tutorials write `gateway=GW1`."""
+    known = {interface.name for interface in router.interfaces}
+    known.update(*(each.members for each in router.interface_lists))
+    asked = (one.matcher for one in conditions(router) if isinstance(one.matcher, InInterface | OutInterface))
+    known |= {matcher.interface for matcher in asked} | {rule.interface for rule in router.rules if rule.interface}
+    return name not in known and not _GIVEN.fullmatch(name)
+
+
 def interfaces_used(router: Router) -> dict[str, Origin]:
     """The interfaces that rules ask for and routes lead to, with the first place of each."""
     found: dict[str, Origin] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.health import time_to_notice_s, time_to_return_s
 from evenflow.core.health.window import LEAST_RESULTS
+from evenflow.core.lint.interfaces import is_only_a_gateway
 from evenflow.model.finding import Finding, error, info, warning
 from evenflow.model.flow import BOTH_FAMILIES, family_of
 from evenflow.model.router import (
@@ -223,9 +224,10 @@ def _checks_without_address(router: Router) -> Iterator[Finding]:
         for gateway in route.gateways if route.check_gateway is not None else ():
             if isinstance(gateway, InterfaceGateway) and gateway.interface not in told:
                 told.add(gateway.interface)
-                yield info(
-                    "check-without-effect",
-                    route.origin,
+                what = (
                     f"check-gateway has no effect on gateway={gateway.interface}: an interface has no address that "
-                    "could be asked, so this is a route as long as the interface is up",
+                    "could be asked, so this is a route as long as the interface is up"
                 )
+                if is_only_a_gateway(gateway.interface, router):
+                    what += f"; if {gateway.interface} stands for an address, write the address"
+                yield info("check-without-effect", route.origin, what)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evenflow.core.lint.interfaces import is_only_a_gateway
 from evenflow.core.streams import stream_groups
 from evenflow.core.uplinks import routing_marks
 from evenflow.formats.routeros.mending.edits import AddCommand, Place, SetProperty
-from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
+from evenflow.formats.routeros.mending.script import NOT_ALONE, PLACEHOLDER, Decision, Way
 from evenflow.formats.routeros.writing.rules import mangle_commands
 from evenflow.model.flow import ConnectionState
 from evenflow.model.matcher import InInterface, InInterfaceList, MarkKind, MarkMatch, StateMatch
@@ -45,6 +46,8 @@ def inbound_not_marked(script: Script, finding: Finding) -> Way | Decision:
             "which mark leads to the uplink does not follow from the file: it takes rules that route by one"
         )
     unmarked = [each for each in script.uplinks if not list(_marking_inbound(each, script))]
+    if any(each.interface is not None and is_only_a_gateway(each.interface, script.router) for each in unmarked):
+        return PLACEHOLDER
     commands = mangle_commands(rule for each in unmarked for rule in _inbound_rule(each, script))
     edits = tuple(AddCommand(command, Place(place.origin.line)) for command in commands)
     return Way("connections that come in by an uplink get the mark that leads back to it", edits)

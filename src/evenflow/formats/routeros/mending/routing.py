@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evenflow.core.lint.interfaces import is_only_a_gateway
 from evenflow.core.lint.watched import is_strict
 from evenflow.core.uplinks import default_routes
 from evenflow.formats.routeros.mending.edits import Place, SetProperty
-from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
+from evenflow.formats.routeros.mending.script import NOT_ALONE, PLACEHOLDER, Decision, Way
 from evenflow.formats.routeros.mending.tables import (
     NewRoute,
     balanced_tables,
@@ -123,6 +124,9 @@ def check_without_effect(script: Script, finding: Finding) -> Way | Decision:
     ]
     if not idle or not _can_edit(script, idle):
         return NOT_ALONE
+    names = [gateway.interface for gateway in route.gateways if isinstance(gateway, InterfaceGateway)]
+    if any(is_only_a_gateway(name, script.router) for name in names):
+        return PLACEHOLDER
     edits = tuple(SetProperty(other.origin.line, "check-gateway", None) for other in idle)
     return Way(f"check-gateway is left out where {_named(route.gateways)} has no address to ask", edits)
 

@@ -57,6 +57,11 @@ class Decision:
 #: Numbers of items: `3`, `3,5`, `0-2`.
 _NUMBERS = re.compile(r"[0-9]+(?:[-,][0-9]+)*")
 
+#: Why nothing is made of a gateway that is a word which nothing else in the file speaks of.
+PLACEHOLDER = Decision(
+    "nothing else in the file speaks of an interface of that name; if it stands for an address, write that"
+)
+
 #: Why a command that is not among `Script.commands` is left.
 NOT_ALONE = Decision("its command is made by a loop or a script, or shares its line with others; edit it by hand")
 
