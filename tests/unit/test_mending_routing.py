@@ -165,6 +165,15 @@ def test_main_that_spreads_what_the_classifier_leaves_is_left() -> None:
     assert left(OFFICE.replace(DIVIDED, rest).replace(MAIN, EQUAL), "equal-distance")
 
 
+def test_what_clients_add_goes_behind_what_is_watched() -> None:
+    """Were it between them, a silent first line would keep what main routes, though the second is watched and well."""
+    clients = "/ip dhcp-client\nadd disabled=no interface=ether1\nadd disabled=no interface=ether2\n"
+    assert [line for line in come(OFFICE.replace(ADDRESSES, clients)) if "default-route" in line] == [
+        "add default-route-distance=3 disabled=no interface=ether1",
+        "add default-route-distance=4 disabled=no interface=ether2",
+    ]
+
+
 # --- tables that are strict by choice, or not balanced -------------------------------------------------------------
 
 

@@ -42,7 +42,10 @@ def _can_edit(script: Script, routes: Iterable[Route]) -> bool:
 
 
 def equal_distance(script: Script, finding: Finding) -> Way | Decision:
-    """`equal-distance`: each default route of the table gets a distance of its own, in the order of the file."""
+    """`equal-distance`: each default route of the table gets a distance of its own, in the order of the file.
+
+    What a client adds beside routes that are watched goes behind all of them: nobody would notice that it is lost.
+    """
     route = _at(script, finding)
     if route is None:
         return NOT_ALONE
@@ -53,7 +56,9 @@ def equal_distance(script: Script, finding: Finding) -> Way | Decision:
     ]
     edits: list[SetProperty] = []
     distance = 0
-    for other in sorted(alike, key=lambda each: each.distance):
+    watched = {other.distance for other in alike if other.check_gateway is not None}
+    last = [other for other in alike if other.distance in watched and _is_of_client(script, other)]
+    for other in sorted(alike, key=lambda each: (each in last, each.distance)):
         distance = max(other.distance, distance + 1)
         if distance == other.distance:
             continue
@@ -67,7 +72,8 @@ def equal_distance(script: Script, finding: Finding) -> Way | Decision:
         return Decision(
             "RouterOS 7 spreads connections over both; whether that is meant is yours to say", tuple(proposal)
         )
-    return Way(f"default routes of table {route.table} are preferred in the order of the file", tuple(edits))
+    order = "as they are watched, those of clients last" if last else "in the order of the file"
+    return Way(f"default routes of table {route.table} are preferred {order}", tuple(edits))
 
 
 def _may_spread(script: Script, route: Route) -> bool:
@@ -80,8 +86,13 @@ def _may_spread(script: Script, route: Route) -> bool:
 
 def _distance_property(script: Script, route: Route) -> str:
     """DHCP and PPP clients say it otherwise."""
-    menu = script.commands[route.origin.line].menu
-    return "distance" if menu[-1] == "route" else "default-route-distance"
+    return "default-route-distance" if _is_of_client(script, route) else "distance"
+
+
+def _is_of_client(script: Script, route: Route) -> bool:
+    """Whether a client adds the route, which is not watched then."""
+    command = script.commands.get(route.origin.line)
+    return command is not None and command.menu[-1] != "route" and route.check_gateway is None
 
 
 # --- watching ------------------------------------------------------------------------------------------------------
