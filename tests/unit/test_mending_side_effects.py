@@ -120,3 +120,15 @@ def test_a_gateway_that_may_stand_for_an_address_is_left() -> None:
     assert "stands for an address" in left["check-without-effect"]
     named = script.replace("ether1", "GW1").replace("ether2", "GW2")
     assert "check-gateway" not in of(named).source.decode()
+
+
+def test_marks_of_their_own_for_what_comes_in_get_a_way_for_answers_of_local_hosts() -> None:
+    own = INBOUND.format(chain="input").replace("=c", "=in")
+    routed = ROUTED.replace("connection-mark=c", "connection-mark=in")
+    script = HEAD + BYPASS + own + UNMARKED + routed
+    asked = ("connection-mark=in1", "connection-mark=in2")
+    assert [line for line in added(script) if "mark-routing" in line] == [
+        f"add action=mark-routing chain=prerouting {mark} in-interface=LAN new-routing-mark=t{n + 1} passthrough=no"
+        for n, mark in enumerate(asked)
+    ]
+    assert not any("not-" in each.finding.code for each in of(script).left)

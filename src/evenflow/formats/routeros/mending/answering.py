@@ -71,10 +71,15 @@ def _inbound_rule(uplink: RouterUplink, script: Script) -> Iterator[MangleRule]:
 
 def _before_the_classifier(script: Script) -> MangleRule | None:
     """The first rule of prerouting by which connections come to be divided."""
-    gates = [script.gate(rule) for group in stream_groups(script.router) for rule in group.rules]
-    places = [rule for rule in gates if rule is not None]
-    first = min(places, key=script.router.mangle.index) if places else None
+    gates = _gates(script)
+    first = min(gates, key=script.router.mangle.index) if gates else None
     return first if first is not None and script.can_edit(first) else None
+
+
+def _gates(script: Script) -> list[MangleRule]:
+    """The rules of prerouting by which connections come to be divided."""
+    gates = (script.gate(rule) for group in stream_groups(script.router) for rule in group.rules)
+    return [gate for gate in gates if gate is not None]
 
 
 def _mark_of(uplink: RouterUplink, script: Script) -> str | None:
@@ -111,7 +116,7 @@ def output_not_routed(script: Script, finding: Finding) -> Way | Decision:
     new = []
     for each in script.uplinks:
         for rule in _marking_inbound(each, script):
-            mark = rule.action.mark if isinstance(rule.action, MarkAction) else None
+            mark = _mark_set(rule)
             asked, to = MarkMatch(MarkKind.CONNECTION, mark), routing.get(mark or "") or each.table
             if mark is not None and to is not None and asked not in routed:
                 new.append(MangleRule("output", (asked,), MarkAction(MarkKind.ROUTING, to, False), last.families))
@@ -165,16 +170,51 @@ def _marked_before(rule: MangleRule, script: Script) -> bool:
 
 
 def forward_not_routed(script: Script, _: Finding) -> Way | Decision:
-    """`forward-not-routed`: rules that turn a mark into a way do so for all packets, not only for the first."""
+    """`forward-not-routed`: rules that turn a mark into a way do so for all packets; where there are none, new ones."""
     marks = {mark for uplink in script.uplinks for mark in uplink.connection_marks}
     limited = [
         rule
         for rule in script.router.mangle
-        if rule.chain == "prerouting" and isinstance(rule.action, MarkAction) and rule.action.kind is MarkKind.ROUTING
+        if rule.chain == "prerouting" and _routes(rule)
         if any(isinstance(m, MarkMatch) and m.mark in marks and not m.negated for m in rule.matchers)
         if any(isinstance(m, StateMatch) for m in rule.matchers)
     ]
-    if not limited or not script.can_edit(*limited):
-        return Decision("no rule gives packets of that mark from the local interfaces a routing mark; add one")
+    if not limited:
+        return _routing_answers(script)
+    if not script.can_edit(*limited):
+        return NOT_ALONE
     edits = tuple(SetProperty(rule.origin.line, "connection-state", None) for rule in limited)
     return Way("all packets of a mark get its routing mark, not only the first", edits)
+
+
+def _routing_answers(script: Script) -> Way | Decision:
+    """Rules for marks of what comes in by an uplink that packets from the local interfaces get no way for."""
+    local = [
+        gate for gate in _gates(script) if any(isinstance(m, InInterface | InInterfaceList) for m in gate.matchers)
+    ]
+    before = [rule for rule in script.router.mangle if rule.chain == "prerouting" and _routes(rule)]
+    if not local or not before or not script.can_edit(before[-1]):
+        return Decision("no rule gives packets of that mark from the local interfaces a routing mark; add one")
+    who = dict.fromkeys(
+        tuple(m for m in gate.matchers if isinstance(m, InInterface | InInterfaceList)) for gate in local
+    )
+    routing = routing_marks(script.router)
+    routed = {m for rule in before for m in rule.matchers}
+    new: list[MangleRule] = []
+    for uplink in script.uplinks:
+        for mark in (m for m in map(_mark_set, _marking_inbound(uplink, script)) if m is not None):
+            asked, to = MarkMatch(MarkKind.CONNECTION, mark), routing.get(mark) or uplink.table
+            if to is not None and asked not in routed:
+                action = MarkAction(MarkKind.ROUTING, to, False)
+                new += [MangleRule("prerouting", (asked, *whose), action, before[-1].families) for whose in who]
+    place = Place(before[-1].origin.line, behind=True)
+    edits = tuple(AddCommand(command, place) for command in mangle_commands(dict.fromkeys(new)))
+    return Way("answers of local hosts leave by the uplink that the connection came in by", edits)
+
+
+def _routes(rule: MangleRule) -> bool:
+    return isinstance(rule.action, MarkAction) and rule.action.kind is MarkKind.ROUTING
+
+
+def _mark_set(rule: MangleRule) -> str | None:
+    return rule.action.mark if isinstance(rule.action, MarkAction) else None
