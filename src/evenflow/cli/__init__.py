@@ -53,7 +53,7 @@ _CONVERT = "evenflow.cli.convert"
 _SOCKET = "/run/evenflow/control.sock"
 
 _EPILOG = """\
-A configuration is a policy (.toml) or an unchanged RouterOS script (.rsc).
+A configuration is a policy (.toml) or an unchanged RouterOS script (.rsc, or - for one on standard input).
 Begin with:  evenflow lab                    see it work, in a world of its own
              evenflow check my.toml          is it right?
              evenflow trace my.toml --in br0 --src 192.168.1.10 --dst 198.51.100.7

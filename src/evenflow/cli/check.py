@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.cli.telling import DONE, MISTAKE, USAGE, complain, load, open_kernel, print_json
 from evenflow.errors import SystemRefusedError
+from evenflow.formats.configuration import STANDARD_INPUT
 from evenflow.model.finding import Severity, has_errors
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _wrong_usage(arguments: argparse.Namespace) -> str:
     """What is wrong about the options, "" if nothing is."""
+    if arguments.in_place and arguments.config == STANDARD_INPUT:
+        return "--in-place writes over a file, and standard input is none; name one with --output"
     if arguments.fix:
         is_policy = arguments.config.lower().endswith(".toml")
         return (

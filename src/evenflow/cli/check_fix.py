@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evenflow.cli.telling import DONE, MISTAKE, complain, load, print_json
 from evenflow.cli.whole_file import is_there, mode_of, write_whole
 from evenflow.errors import InputError
+from evenflow.formats.configuration import STANDARD_INPUT
 from evenflow.model.finding import Finding, Origin, error, has_errors, printable
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ def fix(arguments: argparse.Namespace) -> int:
 def _mended(arguments: argparse.Namespace) -> tuple[bytes, Mended]:
     """The script as it is, and as it is mended."""
     from evenflow.formats.routeros.mending import mend
+    from evenflow.kernel.files import read_content
 
     loaded = load(arguments.config, accept_unsupported=arguments.accept_unsupported)
     if loaded.router is None or any(finding.code in _NO_SCRIPT for finding in loaded.findings):
         raise InputError(loaded.findings)
-    source = Path(arguments.config).read_bytes()
+    source = read_content(arguments.config)
     mended = mend(source, arguments.config, accept_unsupported=arguments.accept_unsupported)
     if mended is None:
         what = "can't be mended: its bytes can't be written back as they are; save it as UTF-8"
@@ -81,7 +83,8 @@ def _write(arguments: argparse.Namespace, source: bytes, mended: Mended) -> str 
         return None
     kept = source if arguments.in_place else mended.source
     # Who may not read the script, which may have passwords in it, may not read its copy.
-    write_whole(Path(target), kept, overwrite=arguments.force, mode=mode_of(config))
+    mode = None if arguments.config == STANDARD_INPUT else mode_of(config)
+    write_whole(Path(target), kept, overwrite=arguments.force, mode=mode)
     if arguments.in_place:
         write_whole(config, mended.source, overwrite=True)
         return str(arguments.config)

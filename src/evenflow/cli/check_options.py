@@ -7,6 +7,7 @@ import argparse
 _EPILOG = """\
 examples:
   evenflow check router.rsc                        what is wrong, and what comes of it
+  ssh admin@router /export | evenflow check -      the same of a router as it stands
   evenflow check router.rsc --fix                  what would mend it, as a diff; nothing is written
   evenflow check router.rsc --fix --output new.rsc the mended script
   evenflow check router.rsc --fix --in-place       the same in its place; router.rsc.orig is as it was

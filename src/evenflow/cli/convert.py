@@ -53,14 +53,14 @@ def _converted(arguments: argparse.Namespace) -> Conversion:
     from fractions import Fraction
 
     from evenflow.formats.routeros.writing import conversion
-    from evenflow.kernel.files import read_configuration
+    from evenflow.kernel.files import read_configuration, read_content
 
     form = _form(arguments)
     if arguments.target != STDOUT and not arguments.force and os.path.lexists(arguments.target):
         raise InputError([is_there(arguments.target)])
     wishes = conversion.Wishes(_version(arguments.routeros), Fraction(arguments.max_error_percent) / 100)
     loaded = read_configuration(arguments.source, look_over=False)
-    return conversion.convert(loaded, Path(arguments.source).read_bytes(), form, wishes)
+    return conversion.convert(loaded, read_content(arguments.source), form, wishes)
 
 
 def _form(arguments: argparse.Namespace) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from evenflow.cli.telling import DONE, complain, print_json
+from evenflow.cli.telling import DONE, USAGE, complain, print_json
 from evenflow.daemon.client import ask, stream
 
 if TYPE_CHECKING:
@@ -17,7 +17,11 @@ def run(arguments: argparse.Namespace) -> int:
     """`evenflow run`: the daemon, in the foreground."""
     from evenflow.daemon.chronicle import set_up_logging
     from evenflow.daemon.service import Options, Service
+    from evenflow.formats.configuration import STANDARD_INPUT
 
+    if arguments.config == STANDARD_INPUT:
+        complain("evenflow run: the daemon reads its configuration again on reload; write it to a file and name that")
+        return USAGE
     set_up_logging(journal="JOURNAL_STREAM" in os.environ, verbose=arguments.verbose)
     options = Options(arguments.config, arguments.socket, arguments.seed, arguments.accept_unsupported)
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _NOBODY = Hooks()
 
+#: Standard input as the name of a file: a RouterOS script, as `/export` prints one.
+STANDARD_INPUT = "-"
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -53,10 +56,10 @@ def read(content: bytes, file: str, *, accept_unsupported: bool = False) -> Load
 
     Args:
         content: all of it.
-        file: its name, whose suffix tells what it is.
+        file: its name, whose suffix tells what it is; `STANDARD_INPUT` is a script.
         accept_unsupported: what RouterOS does and evenflow can't is no error, but a warning.
     """
-    reader = {"toml": _policy, "rsc": _script}.get(file.rpartition(".")[2].lower())
+    reader = {"toml": _policy, "rsc": _script, STANDARD_INPUT: _script}.get(file.rpartition(".")[2].lower())
     if reader is None:
         message = "is neither a policy (.toml) nor a RouterOS script (.rsc); give it the suffix that tells"
         return Loaded(None, (error("unknown-suffix", Origin(file), message),))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,15 +22,26 @@ SIZE_LIMIT_BYTES: Final = 64 << 20
 
 
 def read_configuration(file: str, *, look_over: bool = True, accept_unsupported: bool = False) -> Loaded:
-    """Read a policy (`.toml`) or a RouterOS script (`.rsc`) and, unless told otherwise, look it over.
+    """Read a policy (`.toml`) or a RouterOS script (`.rsc`, `-`) and, unless told otherwise, look it over.
 
     With `accept_unsupported`, what RouterOS does and evenflow can't is no error, but a warning.
 
     Raises:
         InputError: the file can't be read at all.
     """
+    content = read_content(file)
+    read = configuration.parse if look_over else configuration.read
+    return read(content, file, accept_unsupported=accept_unsupported)
+
+
+def read_content(file: str) -> bytes:
+    """The content of a configuration; `-` is standard input, which is the same however often it is asked for.
+
+    Raises:
+        InputError: it can't be read at all, or is too large.
+    """
     try:
-        content = _read(file)
+        content = _standard_input() if file == configuration.STANDARD_INPUT else _read(file)
     except OSError as problem:
         message = f"can't be read: {problem.strerror}; check the name and who may read it"
         raise InputError([error("unreadable", Origin(file), message)]) from problem
@@ -36,8 +49,7 @@ def read_configuration(file: str, *, look_over: bool = True, accept_unsupported:
         raise InputError(
             [error("too-large", Origin(file), f"over {SIZE_LIMIT_BYTES >> 20} MiB; is it the right file?")]
         )
-    read = configuration.parse if look_over else configuration.read
-    return read(content, file, accept_unsupported=accept_unsupported)
+    return content
 
 
 def open_flows(file: str) -> FlowSource:
@@ -67,6 +79,11 @@ def open_flows(file: str) -> FlowSource:
     except BaseException:
         content.close()
         raise
+
+
+@cache
+def _standard_input() -> bytes:
+    return sys.stdin.buffer.read(SIZE_LIMIT_BYTES + 1)
 
 
 def _read(file: str) -> bytes:
