@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.arguments import ArgumentReader, Arguments
 from evenflow.formats.routeros.menus import ROOT, Menu, menu_at
+from evenflow.formats.routeros.pasted import without_page_tags
 from evenflow.formats.routeros.path import NotAMenuError, PathReader
 from evenflow.formats.routeros.prose import refuse_prose
-from evenflow.formats.routeros.scanner import PAGE_TAG, TYPOGRAPHIC, Budget, MalformedError, Scanner
+from evenflow.formats.routeros.scanner import TYPOGRAPHIC, Budget, MalformedError, Scanner
 from evenflow.formats.routeros.statement import Code, Kind, Statement, menu_text
 from evenflow.formats.routeros.torn import end_of_command, lost_part, with_rest
 from evenflow.formats.routeros.words import COLONLESS, SCRIPT_WORDS
@@ -363,12 +364,7 @@ class Parser:
 
 def parse_text(text: str, notes: Notes) -> Parser:
     """Read a whole file; the reader, with its statements."""
-    tag = PAGE_TAG.search(text) if "<" in text else None  # to look for tags takes a tenth of all the reading
-    if tag:
-        shown = tag[0].strip()
-        where = Origin(notes.file, text.count("\n", 0, tag.start()) + 1, shown)
-        notes.warning("page-tags", where, f"{shown} is of a web page and is not read; take out all such tags")
-        text = PAGE_TAG.sub(lambda found: " " * len(found[0]), text)
+    text = without_page_tags(text, notes)
     parser = Parser(Scanner(text, budget=Budget(2 * len(text) + (1 << 20))), notes)
     parser.run()
     return parser

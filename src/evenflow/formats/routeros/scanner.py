@@ -21,11 +21,6 @@ MAX_BRACKETED = 1 << 18
 #: What web pages make of quotation marks; the last one is what those became that were saved in another encoding.
 TYPOGRAPHIC = "“”„″\ufffd"
 
-_TAG = r"</?(?:pre|code|p|br|div|span|blockquote)(?:[ \t][^<>\n]*)?/?>"
-
-#: What web pages put around the lines of a script, at the beginning or end of one.
-PAGE_TAG = re.compile(rf"^[ \t]*(?:{_TAG}[ \t]*)+|(?:[ \t]*{_TAG})+[ \t]*$", re.MULTILINE | re.IGNORECASE)
-
 _BARE = re.compile(rf'[^\s"\\$\[\](){{}};{TYPOGRAPHIC}]+')
 _TYPOGRAPHIC_STRING = re.compile(rf'[{TYPOGRAPHIC}]([^{TYPOGRAPHIC}"\\$\n]*)[{TYPOGRAPHIC}]')
 _PLAIN_STRING = re.compile(r'"([^"\\$\n]*)"')

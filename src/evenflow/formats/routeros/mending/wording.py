@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.mending.edits import AddFlag, ReplaceLine, SetProperty
 from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
-from evenflow.formats.routeros.scanner import PAGE_TAG, TYPOGRAPHIC
+from evenflow.formats.routeros.pasted import untagged
+from evenflow.formats.routeros.scanner import TYPOGRAPHIC
 
 if TYPE_CHECKING:
     from evenflow.formats.routeros.mending.script import Script
@@ -52,8 +53,8 @@ def typographic_quotes(script: Script, _: Finding) -> Way | Decision:
 def page_tags(script: Script, _: Finding) -> Way | Decision:
     """`page-tags`: the lines without them."""
     edits = tuple(
-        ReplaceLine(number, PAGE_TAG.sub("", line.text))
+        ReplaceLine(number, untagged(line.text))
         for number, line in enumerate(script.text.lines, start=1)
-        if PAGE_TAG.search(line.text)
+        if untagged(line.text) != line.text
     )
     return Way("tags of web pages are taken out", edits)
