@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from evenflow.formats.routeros import Kind, Parsed, parse, parse_statements
 from evenflow.formats.routeros.mending import Mended, mend
+from evenflow.formats.routeros.mending.spans import with_property, without_property
+from evenflow.model.router import AddressGateway
+
+if TYPE_CHECKING:
+    from evenflow.model.router import Gateway
 
 ROUTES = "/ip route\nadd gateway=192.0.2.1\nadd gateway=198.51.100.1 distance=2\n"
 
@@ -15,7 +22,12 @@ def told(text: str) -> list[tuple[int, str]]:
 
 
 def routes(parsed: Parsed) -> list[tuple[str, int]]:
-    return [(str(route.gateways[0]), route.distance) for route in parsed.router.routes]
+    return [(gateway(route.gateways[0]), route.distance) for route in parsed.router.routes]
+
+
+def gateway(given: Gateway) -> str:
+    assert isinstance(given, AddressGateway)
+    return str(given.address)
 
 
 def mended(text: str) -> Mended:
@@ -58,3 +70,29 @@ def test_comments_alone_have_no_tags_to_tell_of() -> None:
     assert told(text) == []
     assert parse_statements(text).statements[0].text == "# <b>first</b> and <span>second</span>"
     assert [each.kind for each in parse_statements(text).statements].count(Kind.COMMENT) == 1
+
+
+# --- prompts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prompt", ["\\... ", "... ", "   ... ", "\\...\t", "\\...    "])
+def test_the_prompt_of_the_rest_of_a_command_is_not_read(prompt: str) -> None:
+    text = (
+        f"[admin@office] /ip route> add gateway=\\\n{prompt}192.0.2.1 \\\n{prompt}distance=7 \\  \n{prompt}comment=a\n"
+    )
+    parsed = parse(f"{text}add gateway=198.51.100.1")
+    assert [finding.code for finding in parsed.findings] == []
+    assert routes(parsed) == [("192.0.2.1", 7), ("198.51.100.1", 1)]
+
+
+def test_what_looks_like_a_prompt_is_read_within_a_string_and_where_nothing_goes_on() -> None:
+    (_, command) = parse_statements('/ip route\nadd comment="to be \\\n... continued" gateway=192.0.2.1').statements
+    assert command.get("comment") == "to be ... continued"
+    assert told("/ip route\nadd gateway=192.0.2.1\n... and so on\n") == [(3, "syntax")]
+
+
+def test_behind_a_prompt_a_property_is_changed_and_taken_out() -> None:
+    text = "add gateway=192.0.2.1 \\\n\\... distance=7 \\\n\\... comment=a"
+    assert with_property(text, ("ip", "route"), "distance", "8") == text.replace("7", "8")
+    assert without_property(text, ("ip", "route"), "comment") == "add gateway=192.0.2.1 \\\n\\... distance=7"
+    assert without_property(text, ("ip", "route"), "distance") == "add gateway=192.0.2.1 \\\n\\... comment=a"

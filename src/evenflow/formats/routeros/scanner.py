@@ -25,8 +25,13 @@ _BARE = re.compile(rf'[^\s"\\$\[\](){{}};{TYPOGRAPHIC}]+')
 _TYPOGRAPHIC_STRING = re.compile(rf'[{TYPOGRAPHIC}]([^{TYPOGRAPHIC}"\\$\n]*)[{TYPOGRAPHIC}]')
 _PLAIN_STRING = re.compile(r'"([^"\\$\n]*)"')
 _STRING_RUN = re.compile(r'[^"\\$\n]+')
-_CONTINUATION = re.compile(r"\\[ \t]*\n[ \t]*")
-_BLANKS = re.compile(r"(?:[^\S\n]+|\\[ \t]*\n)*")
+
+#: What a terminal shows where a command goes on, `\... ` or `... `: a pattern that may match nothing.
+PROMPT_OF_REST = r"(?:[ \t]*\\?\.\.\.(?=\s|\Z))?"
+
+_CONTINUATION = re.compile(rf"\\[ \t]*\n{PROMPT_OF_REST}[ \t]*")
+_CONTINUATION_IN_STRING = re.compile(r"\\[ \t]*\n[ \t]*")
+_BLANKS = re.compile(rf"(?:[^\S\n]+|\\[ \t]*\n{PROMPT_OF_REST})*")
 _HEX_RUN = re.compile(r"(?:\\[0-9A-F]{2})+")
 _VARIABLE = re.compile(r'\$(?:"([^"\\$\n]*)"|([A-Za-z0-9_]+))')
 _CODE_SPECIAL = re.compile(r'["\\{}\[\]()#]')
@@ -194,7 +199,7 @@ class Scanner:
                 self.pos += 1
                 return parts
             if sign == "\\":
-                continuation = _CONTINUATION.match(text, self.pos)
+                continuation = _CONTINUATION_IN_STRING.match(text, self.pos)
                 if continuation:
                     self.pos = continuation.end()
                     self.down()

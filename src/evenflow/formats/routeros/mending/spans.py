@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.properties import SCHEMAS
-from evenflow.formats.routeros.scanner import Scanner
+from evenflow.formats.routeros.scanner import PROMPT_OF_REST, Scanner
 from evenflow.formats.routeros.writing.words import quoted
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from evenflow.formats.routeros.statement import MenuPath
 
 _NAME = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=")
-_BLANK_LINE = re.compile(r"[ \t]*\\?[ \t]*")
-_BEFORE = re.compile(r"(?:[ \t]|\\[ \t]*\n)*\Z")
+_BLANK_LINE = re.compile(rf"{PROMPT_OF_REST}[ \t]*\\?[ \t]*")
+_BEFORE = re.compile(rf"(?:[ \t]|\\[ \t]*\n{PROMPT_OF_REST})*\Z")
 
 #: Exports have these first, and everything else in the order of the alphabet.
 _FIRST = ("action", "chain")
