@@ -96,3 +96,61 @@ def test_behind_a_prompt_a_property_is_changed_and_taken_out() -> None:
     assert with_property(text, ("ip", "route"), "distance", "8") == text.replace("7", "8")
     assert without_property(text, ("ip", "route"), "comment") == "add gateway=192.0.2.1 \\\n\\... distance=7"
     assert without_property(text, ("ip", "route"), "distance") == "add gateway=192.0.2.1 \\\n\\... comment=a"
+
+
+# --- quotation marks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('”"', ""),
+        ('"”', ""),
+        ('“to the first line"', "to the first line"),
+        ('"to the first line”', "to the first line"),
+        ('„first"', "first"),
+    ],
+)
+def test_a_typographic_quotation_mark_pairs_with_a_plain_one(written: str, meant: str) -> None:
+    for text in (
+        f"add gateway=192.0.2.1 comment={written}",
+        f"add comment={written} gateway=192.0.2.1",
+        f'add comment={written} gateway="192.0.2.1"',
+        f"add comment={written} \\\n    gateway=192.0.2.1",
+        f'add comment={written} \\\n    gateway="192.0.2.1"',
+        f"add comment={written} gateway=“192.0.2.1”",
+        f"add comment={written} gateway=192.0.2.1;",
+    ):
+        script = f"/ip route\n{text}\n"
+        parsed = parse(script)
+        assert [(each.where.line, each.code) for each in parsed.findings] == [(2, "typographic-quotes")]
+        assert parsed.statements[1].get("comment") == meant
+        assert routes(parsed) == [("192.0.2.1", 1)]
+        fixed = mended(script)
+        assert "typographic-quotes" in [each.finding.code for each in fixed.mends]
+        assert parse(fixed.source).statements[1].get("comment") == meant
+        assert routes(parse(fixed.source)) == routes(parsed)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('"a tube of 5” diameter"', "a tube of 5” diameter"),
+        ('"a tube of 5” distance=7"', "a tube of 5” distance=7"),
+        ('"said “so” and so"', "said “so” and so"),
+        ("5”", "5”"),
+        ('"“a”"', "“a”"),
+        ('"distance="', "distance="),
+        ('"$x distance="', None),
+    ],
+)
+def test_a_typographic_quotation_mark_within_a_string_is_a_letter(written: str, meant: str | None) -> None:
+    for text in (f"add gateway=192.0.2.1 comment={written}", f'add comment={written} gateway="192.0.2.1"'):
+        parsed = parse_statements(f"/ip route\n{text}")
+        assert parsed.findings == ()
+        assert meant is None or parsed.statements[1].get("comment") == meant
+
+
+@pytest.mark.parametrize("written", ['"caf\ufffd distance=2', '"said “so” and so', '"5” diameter', '“5 “so" x'])
+def test_a_string_that_nothing_ends_is_not_guessed(written: str) -> None:
+    assert (2, "syntax") in told(f"/ip route\nadd gateway=192.0.2.1 comment={written}\nadd gateway=192.0.2.2")

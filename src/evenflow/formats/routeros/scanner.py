@@ -23,6 +23,16 @@ TYPOGRAPHIC = "“”„″\ufffd"
 
 _BARE = re.compile(rf'[^\s"\\$\[\](){{}};{TYPOGRAPHIC}]+')
 _TYPOGRAPHIC_STRING = re.compile(rf'[{TYPOGRAPHIC}]([^{TYPOGRAPHIC}"\\$\n]*)[{TYPOGRAPHIC}]')
+
+#: A string with a plain quotation mark at one end and one of a web page at the other; behind it the command ends, or
+#: goes on with a property. What was lost in saving may have been any letter, so it ends none that begins plainly.
+_ENDED = r"(?=[ \t]*(?:[\n;{}\])\\#]|\Z)|[ \t]+!?[a-z][a-z0-9.-]*=)"
+_TYPOGRAPHIC_THEN_PLAIN = re.compile(rf'[{TYPOGRAPHIC}]([^{TYPOGRAPHIC}"\\$\n]*)"{_ENDED}')
+_PLAIN_THEN_TYPOGRAPHIC = re.compile(rf'"([^{TYPOGRAPHIC}"\\$\n]*)[{TYPOGRAPHIC[:-1]}]{_ENDED}')
+
+#: At the end of what seems to be a string: the quotation mark behind it does not end that one, it begins the next.
+_NEXT_BEGINS = re.compile(r"(?:\A|[ \t])!?[a-z][a-z0-9.-]*=\Z")
+
 _PLAIN_STRING = re.compile(r'"([^"\\$\n]*)"')
 _STRING_RUN = re.compile(r'[^"\\$\n]+')
 
@@ -164,23 +174,35 @@ class Scanner:
 
     def _string(self, *, long: bool) -> list[str | Variable | Code]:
         plain = _PLAIN_STRING.match(self.text, self.pos)
-        if plain:
+        if plain and not plain[1].endswith("="):
             self.pos = plain.end()
             return [plain[1]]
         start, line = self.pos, self.line
+        mixed = _PLAIN_THEN_TYPOGRAPHIC.match(self.text, start)
         try:
-            return self._string_parts(long=long and self.budget.left > 0)
+            parts = self._string_parts(long=long and self.budget.left > 0)
         except MalformedError:
             self.budget.left -= self.pos - start
             self.pos, self.line = start, line
-            raise
+            if mixed is None:
+                raise
+            return [self._of_web_page(mixed)]
+        if mixed is None or not isinstance(parts[-1], str) or not _NEXT_BEGINS.search(parts[-1]):
+            return parts
+        self.pos, self.line = start, line
+        return [self._of_web_page(mixed)]
 
     def _typographic(self, *, first: bool) -> str:
         """A string in the quotation marks of a web page, where a value begins; elsewhere the sign stands for itself."""
         found = _TYPOGRAPHIC_STRING.match(self.text, self.pos) if first else None
+        if first and found is None:
+            found = _TYPOGRAPHIC_THEN_PLAIN.match(self.text, self.pos)
         if found is None:
             self.pos += 1
             return self.text[self.pos - 1]
+        return self._of_web_page(found)
+
+    def _of_web_page(self, found: re.Match[str]) -> str:
         self.pos = found.end()
         self.typographic_line = self.typographic_line or self.line
         return found[1]
