@@ -38,6 +38,12 @@ def interfaces(text: str) -> dict[str, Interface]:
         ("/interface ethernet set 0 name=WAN1", "WAN1", "ethernet"),
         ("/interface wireless set [ find default-name=wlan1 ] ssid=a", "wlan1", "wireless"),
         ("/interface lte set [ find default-name=lte1 ] name=LTE", "LTE", "lte"),
+        ("/interface set ether1 name=WAN1", "WAN1", "ethernet"),
+        ("/interface set [ find name=ether5 ] name=WAN1", "WAN1", "ethernet"),
+        ("/interface set [ find default-name=sfp-sfpplus1 ] comment=a", "sfp-sfpplus1", "ethernet"),
+        ("/interface set ether1-gateway,ether2 comment=a", "ether1-gateway", "ethernet"),
+        ("/interface enable wlan1", "wlan1", "wireless"),
+        ("/interface set lte1 name=LTE", "LTE", "lte"),
     ],
 )
 def test_kinds_and_names(text: str, name: str, kind: str) -> None:
@@ -52,6 +58,20 @@ def test_a_renamed_port_can_be_spoken_of_again() -> None:
         "set [find default-name=ether1] comment=x\nset [find name=WAN1] mtu=1500\n"
     )
     assert [(each.name, each.bandwidth_bps) for each in interfaces(text).values()] == [("WAN1", 30_000_000)]
+
+
+def test_a_port_is_the_same_whichever_menu_speaks_of_it() -> None:
+    text = (
+        "/interface set ether1 name=WAN1\n/interface ethernet\nset [find default-name=ether1] bandwidth=30M/10M\n"
+        "/interface set WAN1 comment=x\n/ip address add address=192.0.2.2/24 interface=WAN1\n"
+    )
+    assert [(each.name, each.bandwidth_bps) for each in interfaces(text).values()] == [("WAN1", 30_000_000)]
+    assert list(interfaces("/interface ethernet set ether1 name=a\n/interface set [find name=a] name=b")) == ["b"]
+
+
+@pytest.mark.parametrize("which", ["bridge1", "pppoe-out1", "[find name=VPN]", "WAN1", "3"])
+def test_what_is_no_port_has_to_be_made(which: str) -> None:
+    assert codes(parse(f"/interface set {which} name=WAN1")) == [("warning", "no-such-item")]
 
 
 def test_bridge_ports() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 #: Menus whose items are there from the factory under a name that never changes.
 FACTORY_MENUS = frozenset(("interface", kind) for kind in ("ethernet", "lte", "w60g", "wifi", "wifiwave2", "wireless"))
+
+#: How the names of ports begin from the factory, in each of those menus; `/interface` has all of them.
+_FACTORY_NAMES = (
+    (("interface", "ethernet"), re.compile(r"(?:ether|combo|q?sfp)[a-z-]*[0-9]")),
+    (("interface", "wireless"), re.compile(r"wlan[0-9]")),
+    (("interface", "wifi"), re.compile(r"wifi[0-9]")),
+    (("interface", "lte"), re.compile(r"lte[0-9]")),
+)
 
 _SELECTORS = ("numbers",)
 _NOT_PROPERTIES = frozenset(("numbers", "place-before", "copy-from"))
@@ -189,11 +198,12 @@ class Items:
 
     def _from_factory(self, statement: Statement) -> list[Item]:
         """A port that the device has anyway comes into being here when it is first spoken of."""
-        if statement.menu not in FACTORY_MENUS or not statement.positional:
+        of_any_kind = statement.menu == ("interface",)
+        if not (of_any_kind or statement.menu in FACTORY_MENUS) or not statement.positional:
             return []
         selector = statement.positional[0]
         names: list[str] = []
-        if isinstance(selector, FindExpression) and not selector.narrows and statement.get("name"):
+        if isinstance(selector, FindExpression) and not selector.narrows and statement.get("name") and not of_any_kind:
             names.append(f"{statement.menu[1]}1")  # the only one of its kind, which has a name of its own
         elif isinstance(selector, FindExpression) and selector.alternatives:
             for terms in selector.alternatives:
@@ -204,8 +214,13 @@ class Items:
                 ]
         elif isinstance(selector, str):
             names = [self._factory_name(statement.menu, name) for name in selector.split(",")]
-        made = [Item(statement.menu, statement.origin, {"default-name": name, "name": name}) for name in names]
-        self.of(statement.menu).extend(made)
+        made = [
+            Item(menu, statement.origin, {"default-name": name, "name": name})
+            for name in names
+            if (menu := _menu_of_port(name) if of_any_kind else statement.menu) is not None
+        ]
+        for item in made:
+            self.of(item.menu).append(item)
         return made
 
     def _factory_name(self, menu: MenuPath, name: str) -> str:
@@ -286,6 +301,11 @@ class Items:
         rest = [item for item in self.of(statement.menu) if item not in set(chosen)]
         at = rest.index(target[0]) if target and target[0] in rest else len(rest)
         self._lists[statement.menu] = [*rest[:at], *dict.fromkeys(chosen), *rest[at:]]
+
+
+def _menu_of_port(name: str) -> MenuPath | None:
+    """The menu of a port's kind by its name from the factory; None if it has another name."""
+    return next((menu for menu, begins in _FACTORY_NAMES if begins.match(name)), None)
 
 
 def is_interface_menu(path: MenuPath) -> bool:
