@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from evenflow.formats.routeros import Kind, Parsed, parse
+from evenflow.formats.routeros.pasted import untagged, visible
 from evenflow.formats.routeros.source import decode
 
 #: What a line may have and still say nothing.
@@ -20,7 +21,7 @@ def must_hold(source: bytes | str, patience: float = 1.0) -> Parsed:
     parsed = parse(source, "r.rsc")
     taken = time.process_time() - started
     assert taken < patience * (PATIENCE_S + PATIENCE_PER_CHARACTER_S * len(source)), taken
-    lines = decode(source).split("\n")
+    lines = untagged(visible(decode(source))).split("\n")
     told = {finding.code for finding in parsed.findings}
     covered = {line for each in parsed.statements for line in range(each.origin.line, each.last_line + 1)}
     if "not-routeros" not in told and "too-long" not in told:

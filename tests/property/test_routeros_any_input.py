@@ -38,6 +38,8 @@ PIECES = st.sampled_from(
         "chain=a action=return protocol=tcp dst-port=1\n",
         "in-interface=all-ppp ", "nth=2,1 ", "/ppp profile add name=p ", 'on-up="/ip route add gateway=\\$interface" ',
         "/interface pppoe-client add name=q profile=p ", "per-connection-classifier=\n", "print\n", ":execute ",
+        "\u200b", "\u200badd ", "\u00ad", "\ufeff", "[code]", "[/code]\n", "</p>\n", "<br>", "\\\n\\... ", "\\\n... ",
+        "1) ", "- ", "• /ip route add ", "”", "\n 0   chain=prerouting action=accept\n", "\n 1   ;;; x\n",
     ]
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from evenflow.core.rule_words import action, conditions
 from evenflow.core.uplinks import uplinks
 from evenflow.formats import configuration
 from evenflow.formats.routeros import UNSUPPORTED, Parsed, parse
-from evenflow.formats.routeros.pasted import untagged
+from evenflow.formats.routeros.pasted import untagged, visible
 from evenflow.formats.routeros.source import decode
 from evenflow.model.finding import Severity, has_errors
 from evenflow.model.flow import BOTH_FAMILIES
@@ -144,7 +144,7 @@ def test_a_script_is_read_as_expected(file: Path) -> None:
 def test_each_line_is_in_a_statement(file: Path) -> None:
     parsed = parse(file.read_bytes(), file.name)
     covered = {line for each in parsed.statements for line in range(each.origin.line, each.last_line + 1)}
-    lines = untagged(decode(file.read_bytes())).split("\n")
+    lines = untagged(visible(decode(file.read_bytes()))).split("\n")
     assert {number for number, line in enumerate(lines, 1) if line.strip(" \t;\\")} <= covered
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from evenflow.formats.routeros import Kind, Parsed, parse, parse_statements
 from evenflow.formats.routeros.mending import Mended, mend
 from evenflow.formats.routeros.mending.spans import with_property, without_property
+from evenflow.model.finding import Severity
 from evenflow.model.router import AddressGateway
 
 if TYPE_CHECKING:
@@ -154,3 +156,57 @@ def test_a_typographic_quotation_mark_within_a_string_is_a_letter(written: str, 
 @pytest.mark.parametrize("written", ['"caf\ufffd distance=2', '"said “so” and so', '"5” diameter', '“5 “so" x'])
 def test_a_string_that_nothing_ends_is_not_guessed(written: str) -> None:
     assert (2, "syntax") in told(f"/ip route\nadd gateway=192.0.2.1 comment={written}\nadd gateway=192.0.2.2")
+
+
+# --- signs that nobody sees ----------------------------------------------------------------------------------------
+
+SIGNS = "\u00ad\u200b\u200c\u200d\u200e\u2060\ufeff"
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_signs_that_nobody_sees_are_not_read(sign: str) -> None:
+    clean = '/ip route\nadd gateway=192.0.2.1 comment="línea 1" routing-mark=isp1\nadd gateway=192.0.2.2 distance=2\n'
+    for place in (0, 5, 9, 10, 13, 14, 18, 25, 33, 48, 60, len(clean) - 1, len(clean)):
+        text = clean[:place] + sign + clean[place:]
+        parsed = parse(text if place or sign != "\ufeff" else f"\ufeff{text}")
+        (finding,) = parsed.findings
+        assert (finding.code, finding.severity) == ("invisible-signs", Severity.WARNING)
+        assert finding.where.line == clean.count("\n", 0, place) + 1
+        assert finding.message.startswith(f"U+{ord(sign):04X} {unicodedata.name(sign)} ")
+        assert parsed.router.routes == parse(clean).router.routes
+
+
+def test_one_finding_tells_of_all_signs_that_nobody_sees_and_they_are_taken_out() -> None:
+    text = "# a\u200b\n/ip route\nadd gateway=192.0.2.1\u200b comm\u2060ent=a\n\ufeffadd gateway=192.0.2.2 distance=2\n"
+    text += "\n".join(f"add gateway=192.0.2.{n} distance={n}\u200d" for n in range(3, 10))
+    (finding,) = parse(text, "r.rsc").findings
+    assert (finding.where.line, finding.where.item) == (3, "U+200B ZERO WIDTH SPACE")
+    assert finding.message.endswith("; take such signs out, also on lines 4, 5, 6, 7, 8, …")
+    fixed = mended(text)
+    assert "invisible-signs" in [each.finding.code for each in fixed.mends]
+    first, *rest = fixed.source.decode().splitlines()
+    assert first == "# a\u200b"
+    assert "\n".join(rest).isascii()
+    assert parse(fixed.source).findings == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/ip route\n# here\u200b and\u00ad there\nadd gateway=192.0.2.1",
+        '/ip route add gateway=192.0.2.1 comment="می\u200cخواهم"',
+        '/ip route add gateway=192.0.2.1 comment="क्\u200dष"',
+        '/ip route add gateway=192.0.2.1 comment="\U0001f468\u200d\U0001f469 \u26a0\ufe0f"',
+        '/ip route add gateway=192.0.2.1 comment="浪漫"'.encode("gbk").decode("cp1252", "replace"),
+        b'/ip route add gateway=192.0.2.1 comment="\xc7\xad"',
+    ],
+)
+def test_signs_that_a_writing_has_use_for_stay(text: str | bytes) -> None:
+    parsed = parse(text)
+    assert parsed.findings == ()
+    assert len(parsed.router.routes) == 1
+
+
+def test_a_line_of_nothing_that_can_be_seen_is_empty() -> None:
+    assert told("/ip route\n\u200b\nadd gateway=192.0.2.1") == [(2, "invisible-signs")]
+    assert told("\u200b# only this\u200b") == [(1, "empty")]

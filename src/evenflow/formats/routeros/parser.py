@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.arguments import ArgumentReader, Arguments
 from evenflow.formats.routeros.menus import ROOT, Menu, menu_at
-from evenflow.formats.routeros.pasted import without_page_tags
+from evenflow.formats.routeros.pasted import cleaned
 from evenflow.formats.routeros.path import NotAMenuError, PathReader
 from evenflow.formats.routeros.prose import refuse_prose
 from evenflow.formats.routeros.scanner import TYPOGRAPHIC, Budget, MalformedError, Scanner
@@ -364,7 +364,7 @@ class Parser:
 
 def parse_text(text: str, notes: Notes) -> Parser:
     """Read a whole file; the reader, with its statements."""
-    text = without_page_tags(text, notes)
+    text = cleaned(text, notes)
     parser = Parser(Scanner(text, budget=Budget(2 * len(text) + (1 << 20))), notes)
     parser.run()
     return parser

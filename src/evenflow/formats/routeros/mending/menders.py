@@ -29,6 +29,7 @@ class Mender:
 
 #: In the order in which they are mended: first what is read, then what has a name, then what follows from the rules.
 MENDERS: dict[str, Mender] = {
+    "invisible-signs": Mender(wording.invisible_signs),
     "page-tags": Mender(wording.page_tags),
     "lost-backslash": Mender(wording.lost_backslash),
     "typographic-quotes": Mender(wording.typographic_quotes),

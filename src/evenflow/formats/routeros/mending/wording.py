@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.mending.edits import AddFlag, ReplaceLine, SetProperty
 from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
-from evenflow.formats.routeros.pasted import untagged
+from evenflow.formats.routeros.pasted import untagged, visible
 from evenflow.formats.routeros.scanner import TYPOGRAPHIC
 
 if TYPE_CHECKING:
@@ -48,6 +48,16 @@ def typographic_quotes(script: Script, _: Finding) -> Way | Decision:
         if number in of_commands and _TYPOGRAPHIC_SIGN.search(line.text)
     )
     return Way('quotation marks are written as "', edits) if edits else NOT_ALONE
+
+
+def invisible_signs(script: Script, _: Finding) -> Way | Decision:
+    """`invisible-signs`: the lines without them."""
+    edits = tuple(
+        ReplaceLine(number, visible(line.text))
+        for number, line in enumerate(script.text.lines, start=1)
+        if visible(line.text) != line.text
+    )
+    return Way("signs that can't be seen are taken out", edits)
 
 
 def page_tags(script: Script, _: Finding) -> Way | Decision:
