@@ -48,6 +48,33 @@ def test_a_file_that_is_something_else(text: str | bytes) -> None:
     assert parsed.router == Router(file="r.rsc")
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("/ip/firewall/nat add chain=srcnat action=masquerade add chain=dstnat action=accept", [(1, "syntax")]),
+        ('/ip route add gateway=192.0.2.1 comment="never closed', [(1, "syntax")]),
+        ("/routing table add name=isp1 fibAnd then the next step", [(1, "syntax")]),
+        (
+            "add action=accept chain=input in-interface=lan\nset [find comment=x] name=a chain=b",
+            [(1, "no-menu"), (2, "no-menu")],
+        ),
+        (
+            "add action=mark-routing chain=output\nconnection-mark=c1\n    new-routing-mark=r1 passthrough=no",
+            [(1, "no-menu"), (2, "syntax"), (3, "syntax")],
+        ),
+    ],
+)
+def test_a_file_of_nothing_but_wrong_commands_is_of_routeros(text: str, found: list[tuple[int, str]]) -> None:
+    parsed = parse(text, "r.rsc")
+    assert codes(parsed) == [("error", code, line) for line, code in found]
+    assert parsed.router == Router(file="r.rsc")
+
+
+@pytest.mark.parametrize("text", ["set name=x\nset address=y", "add name=a color=b size=c", "add gateway=192.0.2.1"])
+def test_commands_of_other_languages_are_not_of_routeros(text: str) -> None:
+    assert codes(parse(text)) == [("error", "not-routeros", 1)]
+
+
 RULES = "/ip firewall mangle\n{}\nadd chain=prerouting\n"
 
 
@@ -110,6 +137,54 @@ def test_malformed_commands(line: str, said: str) -> None:
     assert codes(parsed) == [("error", "syntax", 2)]
     assert said in parsed.findings[0].message
     assert len(parsed.router.mangle) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/routing table add name=isp1 fibPer-Host Download Marking",
+        "/ip route add gateway=192.0.2.1 And then we go on with this",
+        "/ip route add the routes that you need",
+        "/interface list add name=WAN Now put all of the uplinks in",
+        "ip route add gateway=192.0.2.1 And then we go on",
+        "add chain=a And then we go on",
+        "/ip address add address=192.0.2.2/24 interface=a add address=192.0.2.3/24 interface=b",
+        "/tool fetch\n/ip dhcp-client add interface=a Then the next three steps",
+    ],
+)
+def test_a_line_that_begins_with_a_command_is_no_prose(line: str) -> None:
+    parsed = parse(RULES.format(line))
+    assert [(severity, code) for severity, code, _ in codes(parsed)] == [("error", "syntax")]
+
+
+PRINTED = """\
+ 0   ;;; to the first line
+     chain=srcnat action=masquerade out-interface=ether1 log=no log-prefix=""
+ 1 X chain=srcnat action=masquerade out-interface=ether2
+     src-address=192.0.2.0/24
+ 2  D name="isp1"
+"""
+
+
+@pytest.mark.parametrize(
+    "before", ["/ip firewall nat print", "/ip address", "[admin@office] > ip firewall nat print", "/ip firewall filter"]
+)
+def test_what_print_shows_is_no_script(before: str) -> None:
+    parsed = parse(
+        f"/ip address add address=192.0.2.2/24 interface=a\n{before}\n{PRINTED}/ip route add gateway=192.0.2.1"
+    )
+    assert codes(parsed) == [("warning", "not-a-command", 3), *(("error", "syntax", line) for line in (4, 5, 6, 7))]
+    assert {each.message.partition("can't be read: ")[2] for each in parsed.findings[1:]} == {
+        "it is what print shows, and no command; give what /export writes"
+    }
+    assert len(parsed.router.routes) == 1
+
+
+def test_behind_what_print_shows_prose_is_prose() -> None:
+    text = (
+        f"/ip firewall nat\n{PRINTED}as you see, chain=srcnat takes it\nadd chain=srcnat action=masquerade\nname=isp1"
+    )
+    assert codes(parse(text))[5:] == [("warning", "not-a-command", 7), ("warning", "not-a-command", 9)]
 
 
 def test_a_string_that_is_not_closed_does_not_swallow_the_next_lines() -> None:

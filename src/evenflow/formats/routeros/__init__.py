@@ -100,10 +100,10 @@ def parse_statements(text: bytes | str, file: str = "") -> ParsedStatements:
 
 
 def _read(text: str, notes: Notes) -> ParsedStatements:
-    """The statements; with the one finding that says it all if there is not a single one of RouterOS."""
+    """The statements; with the one finding that says it all if not one of them is of RouterOS, right or wrong."""
     parser = parse_text(text, notes)
     statements = tuple(parser.statements)
-    if parser.understood:
+    if parser.understood or parser.refused:
         return ParsedStatements(statements)
     where = Origin(notes.file, 1)
     if all(statement.kind is Kind.COMMENT for statement in statements):

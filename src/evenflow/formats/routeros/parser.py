@@ -13,10 +13,10 @@ from evenflow.formats.routeros.arguments import ArgumentReader, Arguments
 from evenflow.formats.routeros.menus import ROOT, Menu, menu_at
 from evenflow.formats.routeros.pasted import cleaned
 from evenflow.formats.routeros.path import NotAMenuError, PathReader
-from evenflow.formats.routeros.prose import refuse_prose
+from evenflow.formats.routeros.prose import is_of_routeros, refuse_prose
 from evenflow.formats.routeros.scanner import TYPOGRAPHIC, Budget, MalformedError, Scanner
 from evenflow.formats.routeros.statement import Code, Kind, Statement, menu_text
-from evenflow.formats.routeros.torn import end_of_command, lost_part, with_rest
+from evenflow.formats.routeros.torn import LostParts, end_of_command, with_rest
 from evenflow.formats.routeros.words import COLONLESS, SCRIPT_WORDS
 from evenflow.model.finding import Origin
 
@@ -41,15 +41,17 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?![^\s/;{}\\([$\"])")
 _QUOTED = re.compile(r">[ \t]+[/a-z:\[#{}>]")
 _PROMPT = re.compile(r"\[[\w.+-]+@[^\]\n]{1,80}\][ \t]*([^>\n]{0,80})>[ \t]*")
 _USUAL = re.compile(r"(add|set)(?=[ \t])")
+_PROPERTY_NEXT = re.compile(r"[ \t]+[a-z][a-z0-9-]*=")
 _VARIABLE_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 class Parser:
-    """Reads one text. `statements`, `understood` and `gave_up` are the result of `run`."""
+    """Reads one text. `statements`, `gave_up`, and how many are `understood` or `refused`, are the result of `run`."""
 
     def __init__(self, scanner: Scanner, notes: Notes, menu: Menu = ROOT, depth: int = 0) -> None:
         self.statements: list[Statement] = []
         self.understood = 0
+        self.refused = 0
         self.gave_up = False
         self._scan = scanner
         self._notes = notes
@@ -59,7 +61,7 @@ class Parser:
         self._arguments = ArgumentReader(scanner)
         self._paths = PathReader(scanner, notes)
         self._items: dict[tuple[MenuPath, str], str] = {}
-        self._printed: Menu | None = None
+        self._lost = LostParts()
 
     def run(self) -> None:
         """Read all of it."""
@@ -87,7 +89,7 @@ class Parser:
         count = len(self.statements)
         if count < GIVE_UP_AFTER:
             return False
-        if self.understood == 0 and self._depth == 0:
+        if self.understood + self.refused == 0 and self._depth == 0:
             self.gave_up = True
         elif count >= MAX_STATEMENTS:
             what = f"the file has more than {MAX_STATEMENTS} commands; the rest, from here on, is not read. Split it"
@@ -175,11 +177,8 @@ class Parser:
         """What is wrong with a line that is no command, where it is a part of one."""
         above = self.statements[-1] if self.statements else None
         behind = above is not None and above.kind is Kind.COMMAND and above.last_line == line
-        schema = (self._printed or self._menu).schema
-        if schema is None:
-            return None
         raw = self._scan.text[start : end_of_command(self._scan.text, start)]
-        return lost_part(raw, schema, behind=behind, printed=self._printed is not None)
+        return self._lost.problem(raw, self._menu, behind=behind)
 
     def _said_to(self, base: Menu, line: int, *, slash: bool = True) -> None:
         """A path from `base`, with or without a command behind it; without `slash` it may be a sentence as well."""
@@ -187,7 +186,7 @@ class Parser:
         target = self._paths.read(base, line, slash=slash)
         menu = target.menu
         if target.command:
-            self._command(menu, target.command, line, sure=slash or bool(menu.path))
+            self._command(menu, target.command, line, sure=slash or bool(menu.path), with_menu=slash)
             return
         if not self._arguments.at_end(in_group=bool(self._groups)):
             if not slash:
@@ -196,21 +195,23 @@ class Parser:
         if not slash and len(menu.path) < 2:
             raise NotAMenuError
         self._menu = menu
-        self._printed = None
+        self._lost.go_on()
         statement = Statement(Kind.MENU, menu.path, last_line=scan.line, origin=self._origin(line, menu))
         self._keep(statement, understood=menu.known and bool(menu.path))
 
-    def _command(self, menu: Menu, command: str, line: int, *, sure: bool = True) -> None:
-        given = self._arguments.read(menu, command, in_group=bool(self._groups))
-        if not menu.path and command in ("add", "set", "remove", "enable", "disable"):
-            if not given.named:
+    def _command(self, menu: Menu, command: str, line: int, *, sure: bool = True, with_menu: bool = False) -> None:
+        certain = bool(menu.path) and (with_menu or _PROPERTY_NEXT.match(self._scan.text, self._scan.pos) is not None)
+        try:
+            given = self._arguments.read(menu, command, in_group=bool(self._groups))
+            if not menu.path and command in ("add", "set", "remove", "enable", "disable"):
+                self._refuse_without_menu(command, given)
+            if not sure:
                 raise NotAMenuError
-            what = f"{command} stands before any menu; put a line such as /ip firewall mangle above it"
-            raise MalformedError(what, "no-menu")
-        if not sure:
-            raise NotAMenuError
-        refuse_prose(menu, command, given)
-        self._printed = menu if command == "print" else None
+            refuse_prose(menu, command, given, certain=certain)
+        except MalformedError:
+            self.refused += certain and menu.known
+            raise
+        self._lost.go_on(menu if command == "print" else None)
         statement = Statement(
             Kind.COMMAND,
             menu.path,
@@ -223,6 +224,14 @@ class Parser:
             origin=self._origin(line, menu, command),
         )
         self._keep(statement, understood=menu.known)
+
+    def _refuse_without_menu(self, command: str, given: Arguments) -> None:
+        if not given.named:
+            raise NotAMenuError
+        self.refused += is_of_routeros(command, given)
+        self._lost.menu_is_missing()
+        what = f"{command} stands before any menu; put a line such as /ip firewall mangle above it"
+        raise MalformedError(what, "no-menu")
 
     # --- the scripting language ----------------------------------------------------------------------------------
 

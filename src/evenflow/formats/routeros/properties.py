@@ -166,6 +166,9 @@ SCHEMAS: dict[MenuPath, Schema] = {
     ("ip", "settings"): _schema("ip-forward", "rp-filter"),
 }  # fmt: skip
 
+#: The properties of all these menus but for those that every menu has.
+PROPERTIES = frozenset(name for schema in SCHEMAS.values() for name in schema.names) - frozenset(_EVERYWHERE.split())
+
 #: Properties whose value is a script, and may therefore run over several lines.
 SCRIPT_PROPERTIES = frozenset((
     "down-script", "lease-script", "on-alert", "on-backup", "on-down", "on-event", "on-login", "on-logout", "on-master",

@@ -7,16 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.menus import menu_at
+from evenflow.formats.routeros.properties import PROPERTIES
 from evenflow.formats.routeros.scanner import MalformedError
 from evenflow.formats.routeros.statement import Kind
 
 if TYPE_CHECKING:
     from evenflow.formats.routeros.arguments import ArgumentReader
-    from evenflow.formats.routeros.properties import Schema
+    from evenflow.formats.routeros.menus import Menu
     from evenflow.formats.routeros.scanner import Scanner
     from evenflow.formats.routeros.statement import Statement
 
 _PROPERTY = re.compile(r"([a-z][a-z0-9-]*)=")
+
+#: An item as `print` shows it: its number, its flags, then its comment or its properties.
+_PRINTED_ITEM = re.compile(r"[0-9]{1,5}[ \t]+(?:(?:[A-Z*][A-Za-z*+]{0,4}|[a-z])[ \t]+){0,4}(?:;;;|[a-z][a-z0-9-]*=)")
 
 #: Arguments of a command that takes another line in; no command has as many.
 _MOST_JOINED = 100
@@ -56,24 +60,45 @@ def with_rest(above: Statement, scan: Scanner, reader: ArgumentReader, *, in_gro
     )
 
 
-def lost_part(raw: str, schema: Schema, *, behind: bool, printed: bool) -> MalformedError | None:
-    """What is wrong with text that is no command but has properties of a menu; None if it is prose.
+class LostParts:
+    """What is wrong with lines that are no commands but have properties: parts of commands, or what `print` shows."""
 
-    Args:
-        raw: the text.
-        schema: that of the menu.
-        behind: whether it stands behind a command on one line, which says something else without it.
-        printed: whether it comes after a `print`.
-    """
-    words = raw[:_LOOKED_AT].split()
-    named = [word for word in words if (found := _PROPERTY.match(word)) and found[1] in schema.names]
-    if not named:
+    def __init__(self) -> None:
+        self._printed: Menu | None = None
+        self._item_seen = False
+        self._menu_missing = False
+
+    def go_on(self, printed: Menu | None = None) -> None:
+        """A menu or a command comes; `printed`: the menu, if it is a `print`."""
+        self._printed = printed
+        self._item_seen = self._menu_missing = False
+
+    def menu_is_missing(self) -> None:
+        """A command of no menu comes: what it is torn into may be of any."""
+        self._menu_missing = True
+
+    def problem(self, raw: str, menu: Menu, *, behind: bool) -> MalformedError | None:
+        """What is wrong with a text that is no command; None if it is prose.
+
+        Args:
+            raw: the text.
+            menu: the one that it would be said to.
+            behind: whether it stands behind a command on one line, which says something else without it.
+        """
+        item = _PRINTED_ITEM.match(raw)
+        self._item_seen = self._item_seen or item is not None
+        schema = (self._printed or menu).schema
+        names = PROPERTIES if self._item_seen or self._menu_missing else schema.names if schema else ()
+        words = raw[:_LOOKED_AT].split()
+        named = [word for word in words if (found := _PROPERTY.match(word)) and found[1] in names]
+        if not named:
+            return None
+        many = 2 * len(named) > len(words)
+        if self._printed or item or (self._item_seen and many):
+            return MalformedError("it is what print shows, and no command; give what /export writes")
+        if behind or many:
+            return MalformedError("it is a part of a command; put it behind the others, with a \\ where a line ends")
         return None
-    if printed:
-        return MalformedError("it is what print shows, and no command; give what /export writes")
-    if behind or 2 * len(named) > len(words):
-        return MalformedError("it is a part of a command; put it behind the others, with a \\ where a line ends")
-    return None
 
 
 def end_of_command(text: str, start: int) -> int:
