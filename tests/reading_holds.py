@@ -11,6 +11,9 @@ from evenflow.formats.routeros.source import decode
 #: What a line may have and still say nothing.
 SAYS_NOTHING = " \t\v\f;\\"
 
+#: What is left of such a line: nothing, or the prompt of the rest of a command.
+NOTHING_SAID = ("", "...")
+
 #: Processor seconds that any input may take, and seconds per character beyond: ten times what a small machine needs.
 PATIENCE_S, PATIENCE_PER_CHARACTER_S = 1.0, 1e-4
 
@@ -26,7 +29,7 @@ def must_hold(source: bytes | str, patience: float = 1.0) -> Parsed:
     covered = {line for each in parsed.statements for line in range(each.origin.line, each.last_line + 1)}
     if "not-routeros" not in told and "too-long" not in told:
         for number, line in enumerate(lines, 1):
-            assert number in covered or not line.strip().strip(SAYS_NOTHING), (number, line)
+            assert number in covered or line.strip().strip(SAYS_NOTHING) in NOTHING_SAID, (number, line)
     for finding in parsed.findings:
         assert 1 <= finding.where.line <= len(lines), finding
         assert finding.message

@@ -10,7 +10,7 @@ import pytest
 from evenflow.formats.routeros import Kind, Parsed, parse, parse_statements
 from evenflow.formats.routeros.mending import Mended, mend
 from evenflow.formats.routeros.mending.spans import with_property, without_property
-from evenflow.model.finding import Severity
+from evenflow.model.finding import Origin, Severity
 from evenflow.model.router import AddressGateway
 
 if TYPE_CHECKING:
@@ -72,6 +72,71 @@ def test_comments_alone_have_no_tags_to_tell_of() -> None:
     assert told(text) == []
     assert parse_statements(text).statements[0].text == "# <b>first</b> and <span>second</span>"
     assert [each.kind for each in parse_statements(text).statements].count(Kind.COMMENT) == 1
+
+
+# --- lists ---------------------------------------------------------------------------------------------------------
+
+MARKS = ["1) ", "1. ", "(2) ", "a) ", "- ", "* ", "+ ", "• ", "– ", "  - "]
+
+
+@pytest.mark.parametrize("mark", [*MARKS, "1)", "-", "•"])
+def test_a_command_behind_the_mark_of_a_list_is_a_command(mark: str) -> None:
+    text = f"{mark}/ip route add gateway=192.0.2.1\n{mark}/ip route\nadd gateway=198.51.100.1 distance=2\n"
+    parsed = parse(text, "r.rsc")
+    assert routes(parsed) == routes(parse(ROUTES))
+    (finding,) = parsed.findings
+    assert (finding.code, finding.severity) == ("page-tags", Severity.WARNING)
+    assert finding.where == Origin("r.rsc", 1, mark.strip())
+    fixed = mended(text).source.decode().splitlines()
+    indent = "  " if mark.startswith(" ") else ""
+    assert fixed[0].startswith(f"{indent}/ip route add ")
+    assert fixed[1] == f"{indent}/ip route"
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "add gateway=198.51.100.1 distance=2",
+        "ip route add gateway=198.51.100.1 distance=2",
+        "add dist=2 gat=198.51.100.1",
+    ],
+)
+def test_a_command_without_a_menu_behind_the_mark_of_a_list(mark: str, said: str) -> None:
+    text = f"/ip route\nadd gateway=192.0.2.1\n{mark}{said}\n"
+    assert told(text) == [(3, "page-tags")]
+    assert routes(parse(text)) == routes(parse(ROUTES))
+    assert told(mended(text).source.decode()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- /ip route is where the routes are",
+        "1) /ip",
+        "2. add the routes",
+        "- add a route with gateway=192.0.2.9 for each line",
+        "* local network is a=b",
+        "- if you like, comment=x",
+        "- set the gateway",
+        "- /ip route add the other ones",
+        "- the gateway=192.0.2.9",
+        "1 /ip route add gateway=192.0.2.9",
+        "10.0.0.0/8",
+        "-add gateway=192.0.2.9",
+    ],
+)
+def test_a_sentence_behind_the_mark_of_a_list_is_a_sentence(line: str) -> None:
+    text = f"/ip route\nadd gateway=192.0.2.1\n{line}\n"
+    assert told(text) == [(3, "not-a-command")]
+    assert parse(text).statements[-1].text == line
+    assert f"\n{line}\n" in mended(text).source.decode()
+
+
+def test_what_is_wrong_with_a_command_behind_the_mark_of_a_list_is_told() -> None:
+    assert told("/ip route\n- add gateway=192.0.2.1 here\n") == [(2, "syntax")]
+    assert told('/ip route\nadd gateway=192.0.2.1\n1) /ip route add comment="x\n') == [(3, "syntax")]
+    assert told("- add chain=prerouting action=accept\n") == [(1, "no-menu")]
 
 
 # --- prompts -------------------------------------------------------------------------------------------------------

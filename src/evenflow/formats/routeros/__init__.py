@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from evenflow.formats.routeros.collecting import collector_at_rest
 from evenflow.formats.routeros.meaning import runnable, understand
 from evenflow.formats.routeros.notes import UNSUPPORTED, Notes
-from evenflow.formats.routeros.parser import GIVE_UP_AFTER, parse_text
+from evenflow.formats.routeros.parser import GIVE_UP_AFTER
+from evenflow.formats.routeros.pieces import parse_text
 from evenflow.formats.routeros.script_routes import routes_of_scripts
 from evenflow.formats.routeros.source import decode
 from evenflow.formats.routeros.statement import (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from evenflow.formats.routeros.following import Follower, changes_items
 from evenflow.formats.routeros.items import Item, Items
 from evenflow.formats.routeros.notes import Notes
-from evenflow.formats.routeros.parser import parse_embedded
+from evenflow.formats.routeros.pieces import parse_embedded
 from evenflow.formats.routeros.properties import SCHEMAS, SCRIPT_PROPERTIES
 from evenflow.formats.routeros.selection import UnselectableError
 from evenflow.formats.routeros.statement import (

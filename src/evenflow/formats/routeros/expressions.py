@@ -22,7 +22,7 @@ from evenflow.formats.routeros.operations import (
     whole_number,
     word,
 )
-from evenflow.formats.routeros.parser import parse_embedded
+from evenflow.formats.routeros.pieces import parse_embedded
 from evenflow.formats.routeros.properties import SCHEMAS
 from evenflow.formats.routeros.scanner import MalformedError, Scanner
 from evenflow.formats.routeros.selection import UnselectableError, read_find

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.arguments import ArgumentReader, Arguments
 from evenflow.formats.routeros.menus import ROOT, Menu, menu_at
-from evenflow.formats.routeros.pasted import cleaned
+from evenflow.formats.routeros.pasted import LIST_MARK
 from evenflow.formats.routeros.path import NotAMenuError, PathReader
 from evenflow.formats.routeros.prose import is_of_routeros, refuse_prose
-from evenflow.formats.routeros.scanner import TYPOGRAPHIC, Budget, MalformedError, Scanner
+from evenflow.formats.routeros.scanner import TYPOGRAPHIC, MalformedError, Scanner
 from evenflow.formats.routeros.statement import Code, Kind, Statement, menu_text
 from evenflow.formats.routeros.torn import LostParts, end_of_command, with_rest
 from evenflow.formats.routeros.words import COLONLESS, SCRIPT_WORDS
@@ -62,6 +62,7 @@ class Parser:
         self._paths = PathReader(scanner, notes)
         self._items: dict[tuple[MenuPath, str], str] = {}
         self._lost = LostParts()
+        self._list_mark: Origin | None = None
 
     def run(self) -> None:
         """Read all of it."""
@@ -77,6 +78,15 @@ class Parser:
             self._statement()
             if self._enough():
                 break
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Tell what there is to say of the whole of it."""
+        scan = self._scan
+        if self._list_mark:
+            mark = self._list_mark.item
+            what = f"{mark} is of a list on a web page and is not read; take such marks out before commands"
+            self._notes.warning("page-tags", self._list_mark, what)
         if scan.typographic_line:
             where = Origin(self._notes.file, scan.typographic_line, '"')
             what = f'the quotation marks are those of a web page ({TYPOGRAPHIC[0]}) and are read as "; write them so'
@@ -150,7 +160,8 @@ class Parser:
             return
         word = _WORD.match(scan.text, start)
         if word is None:
-            raise NotAMenuError
+            self._listed(start, line)
+            return
         # In a menu, `set` is its command; elsewhere it sets a variable.
         script = COLONLESS.get(word[0]) if word[0] != "set" or not self._menu.path else None
         if script and script.match(scan.text, start):
@@ -159,6 +170,22 @@ class Parser:
             self._said_to(self._menu, line, slash=False)
         else:
             self._said_to(ROOT, line, slash=False)
+
+    def _listed(self, start: int, line: int) -> None:
+        """A command behind the mark of a list, as web pages have them: `1) /ip route add …`."""
+        scan = self._scan
+        mark = LIST_MARK.match(scan.text, start)
+        if mark is None:
+            raise NotAMenuError
+        scan.pos = mark.end()
+        if scan.text.startswith("/", scan.pos):
+            scan.pos += 1
+            self._said_to(ROOT, line, slash=False)
+        else:
+            word = _WORD.match(scan.text, scan.pos)
+            here = word is not None and self._menu.path and self._menu.resolve(word[0]) is not None
+            self._said_to(self._menu if here else ROOT, line, slash=False)
+        self._list_mark = self._list_mark or Origin(self._notes.file, line, mark["mark"])
 
     def _joined(self, start: int, line: int) -> bool:
         """Read a line as the rest of the command above whose backslash got lost, as it does on web pages."""
@@ -369,25 +396,3 @@ class Parser:
         if item is None:
             item = self._items[key] = f"{menu_text(menu.path)} {command}".rstrip()
         return Origin(self._notes.file, line, item)
-
-
-def parse_text(text: str, notes: Notes) -> Parser:
-    """Read a whole file; the reader, with its statements."""
-    text = cleaned(text, notes)
-    parser = Parser(Scanner(text, budget=Budget(2 * len(text) + (1 << 20))), notes)
-    parser.run()
-    return parser
-
-
-def parse_embedded(text: str, line: int, notes: Notes) -> tuple[Statement, ...]:
-    """Read a script that stands in a string: every statement counts as being on `line`."""
-    parser = Parser(Scanner(text, line, same_line=True), notes, depth=1)
-    parser.run()
-    return tuple(parser.statements)
-
-
-def parse_block(block: Code, menu: Menu, notes: Notes) -> tuple[Statement, ...]:
-    """Read the statements of a piece in braces, said to `menu` unless they name another."""
-    parser = Parser(Scanner(block.text[1:-1], block.line), notes, menu, depth=1)
-    parser.run()
-    return tuple(parser.statements)

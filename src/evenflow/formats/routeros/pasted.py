@@ -22,6 +22,11 @@ _COMMENT_OR_TAGS = re.compile(
     rf"{_COMMENT}|(?P<tags>^[ \t]*(?:{_TAG}[ \t]*)+|(?<![ \t])(?:[ \t]*{_TAG})+[ \t]*$)", re.MULTILINE | re.IGNORECASE
 )
 
+#: What lists have before each entry, and a command behind that: one with a slash, or with a property.
+LIST_MARK = re.compile(
+    r"(?P<mark>[-*+•‣◦▪●·–—]|\(?(?:[0-9]{1,3}|[a-z])[.)])(?:[ \t]*(?=/[a-z])|[ \t]+(?=[a-z][^\n=#]{0,200}=))"
+)
+
 #: What must be in a text that has tags; to look for those takes a tenth of all the reading.
 _SIGN_OF_TAGS = re.compile(rf"</?[a-z]|{_BBCODE}", re.IGNORECASE)
 
@@ -105,6 +110,13 @@ def without_page_tags(text: str, notes: Notes) -> str:
     where = Origin(notes.file, text.count("\n", 0, tag.start()) + 1, shown)
     notes.warning("page-tags", where, f"{shown} is of a web page and is not read; take out all such tags")
     return _COMMENT_OR_TAGS.sub(lambda found: " " * len(found[0]) if found["tags"] else found[0], text)
+
+
+def unlisted(line: str) -> str:
+    """A line without the mark of a list before its command."""
+    blanks = len(line) - len(line.lstrip(" \t"))
+    mark = LIST_MARK.match(line, blanks)
+    return f"{line[:blanks]}{line[mark.end() :]}" if mark else line
 
 
 def untagged(text: str) -> str:

@@ -13,7 +13,7 @@ from evenflow.formats.routeros.expressions import Environment, expand, found, ho
 from evenflow.formats.routeros.menus import ROOT, menu_at
 from evenflow.formats.routeros.notes import Notes
 from evenflow.formats.routeros.operations import UnknownValueError, elements
-from evenflow.formats.routeros.parser import parse_block
+from evenflow.formats.routeros.pieces import parse_block
 from evenflow.formats.routeros.statement import Code, FindExpression, Kind, Template, menu_text, written
 from evenflow.formats.routeros.variables import Array, flat, forget_assigned
 

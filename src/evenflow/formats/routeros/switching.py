@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.following import Follower
 from evenflow.formats.routeros.notes import Notes
-from evenflow.formats.routeros.parser import parse_embedded
+from evenflow.formats.routeros.pieces import parse_embedded
 from evenflow.formats.routeros.selection import UnselectableError
 from evenflow.formats.routeros.statement import Code, Kind, menu_text, written
 from evenflow.formats.routeros.values import BadValueError, number, yes_or_no

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from evenflow.formats.routeros.mending.edits import AddFlag, ReplaceLine, SetProperty
 from evenflow.formats.routeros.mending.script import NOT_ALONE, Decision, Way
-from evenflow.formats.routeros.pasted import untagged, visible
+from evenflow.formats.routeros.pasted import unlisted, untagged, visible
 from evenflow.formats.routeros.scanner import TYPOGRAPHIC
+from evenflow.formats.routeros.statement import Kind
 
 if TYPE_CHECKING:
     from evenflow.formats.routeros.mending.script import Script
@@ -61,10 +62,12 @@ def invisible_signs(script: Script, _: Finding) -> Way | Decision:
 
 
 def page_tags(script: Script, _: Finding) -> Way | Decision:
-    """`page-tags`: the lines without them."""
-    edits = tuple(
-        ReplaceLine(number, untagged(line.text))
-        for number, line in enumerate(script.text.lines, start=1)
-        if untagged(line.text) != line.text
-    )
-    return Way("tags of web pages are taken out", edits)
+    """`page-tags`: the lines without them, and commands without the marks of lists."""
+    said = {s.origin.line for s in script.statements if s.kind in (Kind.COMMAND, Kind.MENU)}
+    edits = []
+    for number, line in enumerate(script.text.lines, start=1):
+        text = untagged(line.text)
+        text = unlisted(text) if number in said else text
+        if text != line.text:
+            edits.append(ReplaceLine(number, text))
+    return Way("tags of web pages and marks of lists are taken out", tuple(edits))
