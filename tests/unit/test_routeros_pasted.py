@@ -76,7 +76,7 @@ def test_comments_alone_have_no_tags_to_tell_of() -> None:
 
 # --- lists ---------------------------------------------------------------------------------------------------------
 
-MARKS = ["1) ", "1. ", "(2) ", "a) ", "- ", "* ", "+ ", "• ", "– ", "  - "]
+MARKS = ["1) ", "1. ", "(2) ", "a) ", "- ", "* ", "+ ", "• ", "– ", "  - ", "12 ", " 7\t"]
 
 
 @pytest.mark.parametrize("mark", [*MARKS, "1)", "-", "•"])
@@ -88,7 +88,7 @@ def test_a_command_behind_the_mark_of_a_list_is_a_command(mark: str) -> None:
     assert (finding.code, finding.severity) == ("page-tags", Severity.WARNING)
     assert finding.where == Origin("r.rsc", 1, mark.strip())
     fixed = mended(text).source.decode().splitlines()
-    indent = "  " if mark.startswith(" ") else ""
+    indent = mark[: len(mark) - len(mark.lstrip())]
     assert fixed[0].startswith(f"{indent}/ip route add ")
     assert fixed[1] == f"{indent}/ip route"
 
@@ -121,7 +121,10 @@ def test_a_command_without_a_menu_behind_the_mark_of_a_list(mark: str, said: str
         "- set the gateway",
         "- /ip route add the other ones",
         "- the gateway=192.0.2.9",
-        "1 /ip route add gateway=192.0.2.9",
+        "2 /ip route entries",
+        "3 routes with distance=2",
+        "1 set of routes",
+        "3 ip routes with distance=2",
         "10.0.0.0/8",
         "-add gateway=192.0.2.9",
     ],

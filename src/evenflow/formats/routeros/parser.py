@@ -85,7 +85,7 @@ class Parser:
         scan = self._scan
         if self._list_mark:
             mark = self._list_mark.item
-            what = f"{mark} is of a list on a web page and is not read; take such marks out before commands"
+            what = f"{mark} before a command is of a web page and is not read; take all such marks and numbers out"
             self._notes.warning("page-tags", self._list_mark, what)
         if scan.typographic_line:
             where = Origin(self._notes.file, scan.typographic_line, '"')
@@ -185,7 +185,7 @@ class Parser:
             word = _WORD.match(scan.text, scan.pos)
             here = word is not None and self._menu.path and self._menu.resolve(word[0]) is not None
             self._said_to(self._menu if here else ROOT, line, slash=False)
-        self._list_mark = self._list_mark or Origin(self._notes.file, line, mark["mark"])
+        self._list_mark = self._list_mark or Origin(self._notes.file, line, mark[mark.lastgroup or 0])
 
     def _joined(self, start: int, line: int) -> bool:
         """Read a line as the rest of the command above whose backslash got lost, as it does on web pages."""

@@ -22,9 +22,11 @@ _COMMENT_OR_TAGS = re.compile(
     rf"{_COMMENT}|(?P<tags>^[ \t]*(?:{_TAG}[ \t]*)+|(?<![ \t])(?:[ \t]*{_TAG})+[ \t]*$)", re.MULTILINE | re.IGNORECASE
 )
 
-#: What lists have before each entry, and a command behind that: one with a slash, or with a property.
+#: What lists have before each entry, or pages before each line, and a command behind that: one with a slash, or with a
+#: property. A number alone is before many a sentence as well: it asks for more of a command.
 LIST_MARK = re.compile(
     r"(?P<mark>[-*+•‣◦▪●·–—]|\(?(?:[0-9]{1,3}|[a-z])[.)])(?:[ \t]*(?=/[a-z])|[ \t]+(?=[a-z][^\n=#]{0,200}=))"
+    r"|(?P<number>[0-9]{1,4})[ \t]+(?=/[a-z]|(?:add|set|ip|ipv6|interface|routing)[ \t][^\n=#]{0,200}=)"
 )
 
 #: What must be in a text that has tags; to look for those takes a tenth of all the reading.
