@@ -12,6 +12,7 @@ from evenflow.core.interfaces import interfaces_used
 from evenflow.core.limits import limit_findings
 from evenflow.core.reverse_path import LOOSE, REVERSE_PATH_OF_ALL, STRICT, reverse_path, reverse_path_of
 from evenflow.core.supposed import supposed_machine
+from evenflow.core.unstated import with_likely_interfaces
 from evenflow.core.uplinks import uplinks
 from evenflow.core.what_if import WhatIf, lost_uplinks, reweigh, suppose
 from evenflow.errors import InputError, SystemRefusedError
@@ -76,6 +77,7 @@ class Place:
     standing: Standing = AS_USUAL
     notes: tuple[str, ...] = ()
     made_up: frozenset[Address] = frozenset()
+    is_supposed: bool = False
 
 
 def configuration(file: str, *, accept_unsupported: bool = False) -> Loaded:
@@ -125,6 +127,7 @@ def scene_at(router: Router, place: Place, what_if: WhatIf, seed: int | None) ->
     Raises:
         InputError: something can't be supposed.
     """
+    router = with_likely_interfaces(router) if place.is_supposed else router
     known = uplinks(router)
     outcome = suppose(router, known, place.machine, what_if, place.standing)
     if outcome.findings:
@@ -201,7 +204,7 @@ def _made_up(router: Router, arrival: Arrival | None) -> Place:
         "the machine is supposed from the file: every link is there and up, if not told otherwise",
         *supposed.remarks,
     )
-    return Place(supposed.machine, {}, notes=notes, made_up=supposed.made_up)
+    return Place(supposed.machine, {}, notes=notes, made_up=supposed.made_up, is_supposed=True)
 
 
 def _seed_in_force(kernel: LinuxKernel) -> int | None:

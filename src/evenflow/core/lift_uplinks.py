@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evenflow.core.lookup_hosts import hop_of
-from evenflow.core.streams import classifier_of
+from evenflow.core.unstated import interface_by_marks
 from evenflow.core.uplinks import default_routes, interface_of, uplinks
 from evenflow.model.finding import NOWHERE, Finding, error, info, warning
 from evenflow.model.flow import family_of
 from evenflow.model.health import ProbeMethod, ProbeTarget
-from evenflow.model.matcher import InInterface, MarkKind, OutInterface, OutInterfaceList
+from evenflow.model.matcher import OutInterface, OutInterfaceList
 from evenflow.model.policy import DEFAULT_TARGETS, Uplink
 from evenflow.model.router import (
     MAIN_TABLE,
     AddressGateway,
     InterfaceGateway,
     LearnedGateway,
-    MarkAction,
     Masquerade,
     SourceNat,
 )
@@ -104,7 +103,7 @@ def _name(name: str, taken: set[str]) -> str:
 def _lifted(uplink: RouterUplink, router: Router, name: str) -> LiftedUplink:
     addresses = (gateway.address for gateway in uplink.gateways if isinstance(gateway, AddressGateway))
     key: str | Address = uplink.interface if uplink.interface is not None else next(addresses)
-    interface = uplink.interface or _interface_by_marks(uplink, router)
+    interface = uplink.interface or interface_by_marks(uplink, router)
     if not interface:
         what = f"the file does not tell which interface {key} is on; add its /ip address, or write gateway={key}%NAME"
         unknown = error("interface-unknown", uplink.origin, f"uplink {name}: {what}")
@@ -125,21 +124,6 @@ def _lifted(uplink: RouterUplink, router: Router, name: str) -> LiftedUplink:
     )
     tables = _tables(key, router)
     return LiftedUplink(name, frozenset((key,)), interface, tables, uplink.connection_marks, made, tuple(findings))
-
-
-def _interface_by_marks(uplink: RouterUplink, router: Router) -> str | None:
-    """The interface whose incoming connections get a mark of the uplink."""
-    marks = {
-        MarkAction(MarkKind.CONNECTION, mark, passes) for mark in uplink.connection_marks for passes in (True, False)
-    }
-    named = (
-        matcher.interface
-        for rule in router.mangle
-        if rule.action in marks and classifier_of(rule) is None
-        for matcher in rule.matchers
-        if isinstance(matcher, InInterface) and not matcher.negated
-    )
-    return next(named, None)
 
 
 def _gateways(

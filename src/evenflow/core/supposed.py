@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.addresses import LOOPBACK
 from evenflow.core.interfaces import interfaces_used
+from evenflow.core.unstated import likely_interfaces, with_likely_interfaces
 from evenflow.core.uplinks import interface_of
 from evenflow.model.dataplane import MAIN_TABLE_NUMBER, FibHop, FibRoute
 from evenflow.model.flow import Family, family_of
@@ -71,7 +72,8 @@ class _Supposing:
     """One machine in the making."""
 
     def __init__(self, router: Router) -> None:
-        self._router = router
+        self._likely = likely_interfaces(router)
+        self._router = router = with_likely_interfaces(router)
         names = dict.fromkeys([*(interface.name for interface in router.interfaces), *interfaces_used(router)])
         kinds = {interface.name: interface for interface in router.interfaces}
         self._links: dict[str, Link] = {LOOPBACK: Link(LOOPBACK, 1)}
@@ -98,6 +100,9 @@ class _Supposing:
             self._around(arrival)
         routes = tuple(route for own in self._addresses for route in _connected_route(own))
         machine = Machine(tuple(self._links.values()), tuple(self._addresses), routes)
+        for address, name in self._likely.items():
+            where = f"on {name}" if name != str(address) else "there"
+            self._remarks.append(f"gateway {address} is supposed to be {where}: the file does not tell its network")
         if self._without_address:
             self._remarks.append(f"not told by the file: the addresses of {', '.join(self._without_address)}")
         return Supposed(machine, frozenset(self._made_up), tuple(dict.fromkeys(self._remarks)))

@@ -28,7 +28,7 @@ def ask(path: str, request: Mapping[str, Any], timeout_s: float = _TIMEOUT_S) ->
         SystemRefusedError: no daemon is there, it does not answer, or it could not do it.
     """
     with _connected(path, timeout_s) as connection, _explained(path, timeout_s):
-        connection.sendall(_line(request))
+        _send(connection, request)
         with connection.makefile("rb") as reading:
             return _answer_in(reading.readline(), path)
 
@@ -45,7 +45,7 @@ def stream(path: str, request: Mapping[str, Any], timeout_s: float = _TIMEOUT_S)
     with contextlib.ExitStack() as unwinding:
         connection = unwinding.enter_context(_connected(path, timeout_s))
         with _explained(path, timeout_s):
-            connection.sendall(_line(request))
+            _send(connection, request)
             reading = unwinding.enter_context(connection.makefile("rb"))
             _answer_in(reading.readline(), path)
         connection.settimeout(None)
@@ -58,8 +58,10 @@ def _lines(stack: contextlib.ExitStack, reading: BinaryIO, path: str) -> Iterato
             yield _answer_in(line, path)
 
 
-def _line(request: Mapping[str, Any]) -> bytes:
-    return json.dumps(request).encode() + b"\n"
+def _send(connection: socket.socket, request: Mapping[str, Any]) -> None:
+    """Who refuses everybody hangs up without having read; what he said before is there to be read all the same."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(json.dumps(request).encode() + b"\n")
 
 
 def _answer_in(line: bytes, path: str) -> dict[str, Any]:

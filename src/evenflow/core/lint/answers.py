@@ -14,6 +14,7 @@ from evenflow.core.hosts import hosts
 from evenflow.core.internet import first_server
 from evenflow.core.supposed import supposed_machine
 from evenflow.core.trace import Tracer
+from evenflow.core.unstated import is_nameless
 from evenflow.core.uplinks import uplinks
 from evenflow.core.witness import command, strangers
 from evenflow.model.finding import info, warning
@@ -50,7 +51,7 @@ def answer_findings(router: Router, seed: int) -> Iterator[Finding]:
     if len(known) < 2:
         return
     host = next(hosts(router, known), None)
-    for uplink in known:
+    for uplink in (each for each in known if not is_nameless(each)):
         yield from _Inbound(router, known, uplink, host, seed).findings()
 
 

@@ -25,6 +25,7 @@ from evenflow.core.reach import TooManyBoxesError, reach
 from evenflow.core.streams import stream_groups
 from evenflow.core.supposed import Arrival, supposed_machine
 from evenflow.core.trace import Tracer
+from evenflow.core.unstated import with_likely_interfaces
 from evenflow.core.uplinks import uplinks
 from evenflow.core.witness import command, values_on, witness
 from evenflow.model.finding import Severity, warning
@@ -59,6 +60,7 @@ def exact_findings(router: Router, told: Iterable[Finding], *, shown: bool = Tru
     With `shown` False packets are looked for only where a finding depends on one; that takes less time.
     """
     told = tuple(told)
+    router = with_likely_interfaces(router)
     if any(finding.severity is Severity.ERROR for finding in limit_findings(router)):
         return told
     exact = _Exact(router, shown=shown)

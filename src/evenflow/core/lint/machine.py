@@ -12,7 +12,7 @@ from evenflow.core.routing import ANY_SCOPE, resolve_gateway
 from evenflow.core.uplinks import interface_of
 from evenflow.model.finding import Finding, error, warning
 from evenflow.model.flow import Family, family_of
-from evenflow.model.router import MAIN_TABLE, AddressGateway
+from evenflow.model.router import MAIN_TABLE, AddressGateway, RouteKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,8 @@ def _gateway_findings(router: Router, machine: Machine) -> Iterator[Finding]:
                 continue
             if _can_be_reached(gateway, router, machine, route.target_scope):
                 continue
+            if _hangs_on_another(gateway, router, route.target_scope):
+                continue  # of that route it is told why it can't be used
             if _has_a_route(gateway, router) or _can_be_reached(replace(gateway, table=None), router, machine):
                 yield warning("gateway-unresolved", route.origin, _unresolved(gateway, route))
             else:
@@ -98,6 +100,19 @@ def _has_a_route(gateway: AddressGateway, router: Router) -> bool:
     """Whether a route of the file leads to the gateway, if it could be used."""
     return gateway.interface is None and any(
         route.destination.prefixlen > 0
+        and route.destination.version == gateway.address.version
+        and gateway.address in route.destination
+        for route in router.routes
+    )
+
+
+def _hangs_on_another(gateway: AddressGateway, router: Router, target_scope: int) -> bool:
+    """Whether a route leads to the gateway, in its table and within the scope, so that only that route can be wrong."""
+    return gateway.interface is None and any(
+        route.destination.prefixlen > 0
+        and route.table == (gateway.table or MAIN_TABLE)
+        and route.scope <= target_scope
+        and route.kind is RouteKind.UNICAST
         and route.destination.version == gateway.address.version
         and gateway.address in route.destination
         for route in router.routes
