@@ -247,3 +247,39 @@ def test_what_a_loss_moves_is_the_mean_over_the_counters() -> None:
     # Half by isp1; a quarter by isp2; the rest has no mark, and goes by main's nearest, which is isp1.
     assert "when isp1 is lost, its 75 % of new connections" in said[9]
     assert "when isp2 is lost, its 25 % of new connections" in said[10]
+
+
+#: Rules of `HALVES` that can't be read: of one the syntax, of one a value.
+UNREAD = HALVES.replace("both-addresses:2/0", "both-addresses:2/0 2/1").replace("addresses:2/1", "adresses:2/1")
+
+
+def checked(text: str) -> set[str]:
+    return {finding.code for finding in configuration.all_findings(configuration.parse(text.encode(), "router.rsc"))}
+
+
+def test_nothing_is_told_that_may_follow_from_a_rule_that_was_not_read() -> None:
+    assert checked(HEAD + UNREAD) == {"syntax", "bad-value", "no-second-route"}
+    unwatched = HEAD.replace(" check-gateway=ping", "")
+    assert checked(unwatched + UNREAD) == {"syntax", "bad-value", "no-second-route", "gateway-not-watched"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/ip route add gateway=203.0.113.1 distance=x",
+        "/ip route\nadd gateway=203.0.113.1 3",
+        "/ip address add address=192.168.89.1/99 interface=bridge2",
+        '/system script\nadd name=x source="',
+        '/ip firewall filter add chain=forward comment="',
+    ],
+)
+def test_nothing_is_told_that_may_follow_from_a_route_that_was_not_read(line: str) -> None:
+    """Of a line that names its menu and can't be read nobody knows of which menu it is."""
+    assert checked(f"{HEAD}{HALVES}{line}\n") <= {"bad-value", "syntax"}
+
+
+def test_what_has_nothing_to_do_with_routing_leaves_nothing_open() -> None:
+    """Only what `lint` tells waits for any mistake to be mended."""
+    told = checked(HEAD + HALVES) - {"detection-time", "next-hop-only"}
+    assert {"inbound-not-marked", "uplink-lost"} <= told
+    assert checked(f'{HEAD}{HALVES}/ip firewall filter\nadd chain=forward comment="\n') == told | {"syntax"}

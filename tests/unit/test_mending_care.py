@@ -158,6 +158,17 @@ def test_what_a_mend_brings_along_is_told_of_that_mend() -> None:
     ]
 
 
+def test_what_is_told_only_when_all_is_read_keeps_nothing_from_being_read() -> None:
+    """While a rule can't be read, no other is called dead: that one was dead before."""
+    routed, dead = ROUTED.splitlines()[1], "add action=accept chain=forward\n"
+    text = replaced(RIGHT, (routed, routed.replace("new-routing", "new-connection")), (OUTPUT, OUTPUT + dead + dead))
+    given = all_findings(parse(text.encode(), "a.rsc"))
+    assert [finding.code for finding in given] == ["missing-property"]
+    found = mended(text)
+    assert [each.finding.code for each in found.mends] == ["missing-property"]
+    assert [each.finding.code for each in found.left] == ["dead-rule"]
+
+
 #: Several commands on a line, and a loop: some findings are of one line, and of most nothing can be done.
 CROWDED = """\
 /routing table add name=t1 fib; /routing table add name=t2

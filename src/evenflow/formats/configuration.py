@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenflow.model.finding import Finding, Origin, Severity, error, has_errors
+from evenflow.model.finding import Finding, Origin, Severity, Unread, error, has_errors
 from evenflow.model.policy import Hooks
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Loaded:
         hooks: those that a policy tells of events; a script has none.
         policy: what the router was lowered from.
         stated: the router with the rules that can't run, where a script has such; None where all of it runs.
+        unread: what of a script was not read, so that nothing can be told of its absence.
     """
 
     router: Router | None
@@ -36,6 +37,7 @@ class Loaded:
     hooks: Hooks = _NOBODY
     policy: Policy | None = None
     stated: Router | None = None
+    unread: Unread = Unread.NOTHING
 
 
 def parse(content: bytes, file: str, *, accept_unsupported: bool = False) -> Loaded:
@@ -67,16 +69,18 @@ def read(content: bytes, file: str, *, accept_unsupported: bool = False) -> Load
     return replace(loaded, findings=accepting_unsupported(loaded.findings)) if accept_unsupported else loaded
 
 
-def all_findings(loaded: Loaded, *, shown: bool = True) -> tuple[Finding, ...]:
+def all_findings(loaded: Loaded, *, shown: bool = True, withheld: bool = False) -> tuple[Finding, ...]:
     """What `parse` tells, and what only the exact meaning shows, as `evenflow check` has it; `shown`: with witnesses.
 
     Without the rules that can't run it is another router: what is exact of that one is not so of the one that is meant.
+    What may follow from lines that were not read is among them only with `withheld`.
     """
     from evenflow.core.lint.exact import exact_findings
 
     if loaded.router is None or (loaded.stated is not None and has_errors(loaded.findings)):
         return loaded.findings
-    return exact_findings(loaded.router, loaded.findings, shown=shown)
+    unread = Unread.NOTHING if withheld else loaded.unread
+    return exact_findings(loaded.router, loaded.findings, shown=shown, unread=unread)
 
 
 def accepting_unsupported(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -112,4 +116,4 @@ def _script(content: bytes, file: str) -> Loaded:
 
     parsed = routeros.parse(content, file)
     stated = None if parsed.stated == parsed.router else parsed.stated
-    return Loaded(parsed.router, parsed.findings, stated=stated)
+    return Loaded(parsed.router, parsed.findings, stated=stated, unread=parsed.unread)

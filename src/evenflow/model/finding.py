@@ -18,6 +18,18 @@ class Severity(enum.Enum):
     INFO = "info"
 
 
+class Unread(enum.Enum):
+    """What of a file was not read on account of a mistake, as far as it matters: nothing can be told of its absence.
+
+    With `ROUTES` it may be anything: routes, what watches them, interfaces and their addresses; with `RULES` only rules
+    of the firewall, and lists that they ask for.
+    """
+
+    NOTHING = "nothing"
+    RULES = "rules"
+    ROUTES = "routes"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where something was written.

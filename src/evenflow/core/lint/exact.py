@@ -28,7 +28,7 @@ from evenflow.core.trace import Tracer
 from evenflow.core.unstated import with_likely_interfaces
 from evenflow.core.uplinks import uplinks
 from evenflow.core.witness import command, values_on, witness
-from evenflow.model.finding import Severity, warning
+from evenflow.model.finding import Severity, Unread, warning
 from evenflow.model.flow import BOTH_FAMILIES, ConnectionState, Family
 from evenflow.model.matcher import AddressType
 
@@ -54,25 +54,27 @@ _SHOWN_BY_THE_RULE = frozenset(
 )
 
 
-def exact_findings(router: Router, told: Iterable[Finding], *, shown: bool = True) -> tuple[Finding, ...]:
+def exact_findings(
+    router: Router, told: Iterable[Finding], *, shown: bool = True, unread: Unread = Unread.NOTHING
+) -> tuple[Finding, ...]:
     """Findings of its own, and those of `told` with the packets that show them; in the order of the lines.
 
-    With `shown` False packets are looked for only where a finding depends on one; that takes less time.
+    With `shown` False packets are looked for only where a finding depends on one; that takes less time. What may follow
+    from the absence of something that stands in the file, but was not read, is not told.
     """
     told = tuple(told)
     router = with_likely_interfaces(router)
     if any(finding.severity is Severity.ERROR for finding in limit_findings(router)):
         return told
     exact = _Exact(router, shown=shown)
-    found = (
-        *(exact.shown(finding) for finding in told),
-        *exact.dead(told),
-        *exact.for_the_router_only(),
-        *answer_findings(router, SEED),
-        *local_findings(router, SEED),
-        *watched_findings(router),
-        *loss_findings(router, SEED),
-    )
+    found = [exact.shown(finding) for finding in told]
+    if unread is Unread.NOTHING:
+        found += (*exact.dead(told), *exact.for_the_router_only())
+        found += (*answer_findings(router, SEED), *local_findings(router, SEED))
+    if unread is not Unread.ROUTES:
+        found += watched_findings(router)
+    if unread is Unread.NOTHING:
+        found += loss_findings(router, SEED)
     return tuple(sorted(found, key=lambda finding: finding.where.line))
 
 

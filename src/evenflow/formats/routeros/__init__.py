@@ -26,7 +26,8 @@ from evenflow.formats.routeros.statement import (
     Value,
     Variable,
 )
-from evenflow.model.finding import Finding, Origin, error
+from evenflow.formats.routeros.unread import unread
+from evenflow.model.finding import Finding, Origin, Unread, error
 from evenflow.model.router import Router
 
 __all__ = [
@@ -54,12 +55,14 @@ class Parsed:
     Attributes:
         router: what of it can run, also when there are errors.
         stated: the same with the rules that can't, each with an `UnsupportedMatch`, and the routes that scripts make.
+        unread: what of it was not read.
     """
 
     router: Router
     statements: tuple[Statement, ...] = ()
     findings: tuple[Finding, ...] = ()
     stated: Router = field(default_factory=Router)
+    unread: Unread = Unread.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def _parsed(text: str, notes: Notes) -> Parsed:
     stated = understand(read.statements, notes)
     router = runnable(stated)
     stated = replace(stated, routes=(*stated.routes, *routes_of_scripts(read.statements, stated)))
-    return Parsed(router, read.statements, notes.findings(), stated)
+    findings = notes.findings()
+    return Parsed(router, read.statements, findings, stated, unread(read.statements, findings))
 
 
 def parse_statements(text: bytes | str, file: str = "") -> ParsedStatements:

@@ -15,7 +15,7 @@ from evenflow.formats.routeros.mending.text import source_text
 from evenflow.formats.routeros.mending.ways import ways
 from evenflow.formats.routeros.statement import Kind, Template, written
 from evenflow.formats.routeros.variables import flat
-from evenflow.model.finding import Severity
+from evenflow.model.finding import Severity, Unread
 from evenflow.model.router import JumpAction
 
 if TYPE_CHECKING:
@@ -68,7 +68,12 @@ NOT_ALONE = Decision("its command is made by a loop or a script, or shares its l
 
 @dataclass(frozen=True)
 class Script:
-    """A script as it is at some point of mending; `router` has the rules that can't run here, too."""
+    """A script as it is at some point of mending; `router` has the rules that can't run here, too.
+
+    Attributes:
+        withheld: with `findings`, what may follow from lines that were not read: a mend by which they are read would
+            else bring it to light.
+    """
 
     file: str
     text: SourceText
@@ -76,6 +81,7 @@ class Script:
     router: Router
     findings: tuple[Finding, ...]
     accept_unsupported: bool = False
+    withheld: tuple[Finding, ...] = ()
 
     @cached_property
     def commands(self) -> Mapping[int, Statement]:
@@ -98,7 +104,7 @@ class Script:
 
     def grave(self) -> Iterator[str]:
         """The code of each warning, and twice that of each error: a warning that becomes one counts as more."""
-        for finding in self.findings:
+        for finding in self.withheld or self.findings:
             if finding.severity is not Severity.INFO:
                 yield finding.code
             if finding.severity is Severity.ERROR:
@@ -174,4 +180,6 @@ def _script(text: SourceText, file: str, *, accept_unsupported: bool) -> Script 
         return None
     statements = parse_statements(content, file).statements
     findings = configuration.all_findings(loaded, shown=False)
-    return Script(file, text, statements, loaded.stated or loaded.router, findings, accept_unsupported)
+    whole = loaded.unread is Unread.NOTHING
+    withheld = () if whole else configuration.all_findings(loaded, shown=False, withheld=True)
+    return Script(file, text, statements, loaded.stated or loaded.router, findings, accept_unsupported, withheld)
