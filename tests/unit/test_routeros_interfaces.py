@@ -123,6 +123,8 @@ def test_an_address_that_is_not_known_here() -> None:
         ("/ip address add interface=a", ("error", "missing-property")),
         ("/interface bridge port add bridge=a", ("error", "missing-property")),
         ("/interface list member add interface=a list=x", ("warning", "undefined-list")),
+        ("/interface list member add interface=a list=WAN", ("info", "undefined-list")),
+        ("/interface list member add interface=a list=LAN", ("info", "undefined-list")),
         ("/interface list member add interface=a", ("error", "missing-property")),
         ("/interface list add", ("error", "missing-property")),
     ],

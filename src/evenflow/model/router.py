@@ -158,6 +158,9 @@ class NatRule:
 #: interface lists, which nobody can make by these names in RouterOS.
 INTERFACE_GROUPS = frozenset(("all-ethernet", "all-ppp", "all-vlan", "all-wireless"))
 
+#: The factory configuration makes these interface lists, and an excerpt of an export seldom shows it.
+FACTORY_LISTS = frozenset(("LAN", "WAN"))
+
 
 # --- interfaces and lists --------------------------------------------------------------------------------------
 

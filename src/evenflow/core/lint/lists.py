@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evenflow.core.conditions import conditions
 from evenflow.model.finding import Finding, info, warning
 from evenflow.model.matcher import AddressListMatch, InInterfaceList, OutInterfaceList
+from evenflow.model.router import FACTORY_LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 #: RouterOS has these without being told; it fills them itself.
 BUILT_IN_LISTS = frozenset({"all", "none", "static", "dynamic"})
-
-#: The factory configuration makes these, and an excerpt of an export seldom shows it.
-FACTORY_LISTS = frozenset({"LAN", "WAN"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from evenflow.formats.routeros.reading import Reading
 from evenflow.formats.routeros.values import rate_bps, yes_or_no
 from evenflow.model.finding import Severity
 from evenflow.model.flow import Family
-from evenflow.model.router import Interface, InterfaceList
+from evenflow.model.router import FACTORY_LISTS, Interface, InterfaceList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -164,8 +164,10 @@ def _join_list(lists: dict[str, _List], reading: Reading) -> None:
         return
     if name not in lists:
         lists[name] = _List(name, reading.item.origin)
-        what = f"list {name} is nowhere made; put add name={name} under /interface list"
-        reading.tell(Severity.WARNING, "undefined-list", what)
+        by_factory = name in FACTORY_LISTS
+        what = f"list {name} is nowhere made{', unless the factory configuration has made it' if by_factory else ''}"
+        severity = Severity.INFO if by_factory else Severity.WARNING
+        reading.tell(severity, "undefined-list", f"{what}; put add name={name} under /interface list")
     lists[name].members.add(interface)
 
 
