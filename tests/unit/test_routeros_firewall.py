@@ -389,6 +389,49 @@ def test_fasttrack_of_others_is_none_of_our_business(text: str) -> None:
     assert codes(parse(text)) == [("info", "not-routing")]
 
 
+LISTS = """\
+/interface list
+add name=INSIDE
+add name=OUTSIDE
+/interface list member
+add list=INSIDE interface=office
+add list=INSIDE interface=guests
+add list=OUTSIDE interface=ppp-1
+add list=OUTSIDE interface=ppp-2
+/ip route
+add gateway=ppp-1 routing-mark=isp1
+add gateway=ppp-2 distance=2 routing-mark=isp1
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("in-interface-list=INSIDE out-interface-list=INSIDE", False),
+        ("in-interface=office out-interface-list=INSIDE", False),
+        ("in-interface=office out-interface=guests", False),
+        ("in-interface-list=!OUTSIDE out-interface-list=!OUTSIDE", False),
+        ("in-interface=office", True),
+        ("in-interface=office out-interface=ppp-1", True),
+        ("in-interface=office out-interface=!ppp-1", True),
+        ("in-interface-list=OUTSIDE out-interface-list=INSIDE", True),
+        ("in-interface-list=INSIDE out-interface-list=!INSIDE", True),
+        ("in-interface=office out-interface-list=UNKNOWN", True),
+        ("in-interface=office out-interface=all-ethernet", True),
+    ],
+)
+def test_fasttrack_between_local_networks_passes_no_mark_by(asked: str, *, told: bool) -> None:
+    found = codes(parse(f"{LISTS}{FASTTRACK} {asked}\n{ROUTED}"))
+    assert (("warning", "fasttrack") in found) is told
+
+
+def test_fasttrack_that_is_kept_to_local_networks_later() -> None:
+    kept = "/ip firewall filter set [find action=fasttrack-connection] in-interface=office out-interface=guests"
+    assert codes(parse(f"{LISTS}{FASTTRACK}\n{ROUTED}\n{kept}")) == [("info", "not-routing")]
+    unknown = LISTS[: LISTS.index("/ip route")]
+    assert ("warning", "fasttrack") in codes(parse(f"{unknown}{FASTTRACK}\n{ROUTED}\n{kept}"))
+
+
 @pytest.mark.parametrize("action", ["masquerade", "src-nat to-addresses=192.0.2.1"])
 def test_source_ports_that_are_not_kept_are_told_of(action: str) -> None:
     parsed = parse(f"/ip firewall nat add chain=srcnat action={action} protocol=tcp to-ports=1000-2000")

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenflow.core.uplinks import routing_marks
+from evenflow.core.uplinks import routing_marks, uplinks
 from evenflow.formats.routeros.menus import menu_at
 from evenflow.formats.routeros.properties import SCHEMAS, Use
 from evenflow.formats.routeros.statement import menu_text, written
 from evenflow.model.matcher import MarkKind
-from evenflow.model.router import MarkAction
+from evenflow.model.router import INTERFACE_GROUPS, MarkAction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evenflow.formats.routeros.notes import Notes
     from evenflow.formats.routeros.statement import MenuPath, Statement, Value
     from evenflow.model.finding import Origin
     from evenflow.model.router import Router
 
 _FASTTRACK = "fasttrack-connection"
+
+#: Where a packet comes in, and where it leaves.
+_ENDS = ("in", "out")
+
+_ASKED_OF_FASTTRACK = frozenset(
+    ("connection-mark", *(f"{end}-interface{more}" for end in _ENDS for more in ("", "-list")))
+)
 
 _CONFIGURE = frozenset(("add", "set"))
 
@@ -42,7 +51,7 @@ class Outside:
         self._notes = notes
         self._menus: dict[MenuPath, Origin] = {}
         self._properties: dict[MenuPath, dict[str, Origin]] = {}
-        self._fasttrack: dict[Origin, Value | None] = {}
+        self._fasttrack: dict[Origin, dict[str, Value]] = {}
 
     def look_at(self, statement: Statement) -> None:
         """Take one command into account."""
@@ -65,21 +74,23 @@ class Outside:
         """Keep the FastTrack rules of the filter, as far as they are switched by what they do."""
         if statement.menu[-2:] != ("firewall", "filter"):
             return
-        mark, is_disabled = statement.get("connection-mark"), statement.get("disabled") == "yes"
+        given = {each.name: each.value for each in statement.arguments if each.name in _ASKED_OF_FASTTRACK}
+        is_disabled = statement.get("disabled") == "yes"
         if statement.command == "add" and statement.get("action") == _FASTTRACK and not is_disabled:
-            self._fasttrack[statement.origin] = mark
+            self._fasttrack[statement.origin] = given
         elif any(_FASTTRACK in written(selector) for selector in statement.positional):
             if statement.command in ("remove", "disable") or is_disabled:
                 self._fasttrack.clear()
-            elif statement.command == "set" and mark is not None:
-                self._fasttrack = dict.fromkeys(self._fasttrack, mark)
+            elif statement.command == "set":
+                self._fasttrack = {origin: asked | given for origin, asked in self._fasttrack.items()}
 
     def tell_of_fasttrack(self, router: Router) -> None:
         """Tell of FastTrack rules that take connections whose packets get routing marks in this router."""
         routed = routing_marks(router)
-        for origin, mark in self._fasttrack.items():
-            taken = isinstance(mark, str) and not mark.startswith("!") and mark not in routed
-            if _sets_routing_marks(router) and not taken:
+        for origin, asked in self._fasttrack.items():
+            mark = asked.get("connection-mark")
+            of_others = isinstance(mark, str) and not mark.startswith("!") and mark not in routed
+            if _sets_routing_marks(router) and not of_others and not _is_local(asked, router):
                 what = "FastTrack passes mangle by, so the packets of marked connections leave by main after the first"
                 self._notes.warning("fasttrack", origin, f"{what}; add connection-mark=no-mark to it")
 
@@ -106,6 +117,30 @@ class Outside:
 
 def _sets_routing_marks(router: Router) -> bool:
     return any(isinstance(rule.action, MarkAction) and rule.action.kind is MarkKind.ROUTING for rule in router.mangle)
+
+
+def _is_local(asked: Mapping[str, Value], router: Router) -> bool:
+    """Whether a rule of the filter takes only packets that neither come from an uplink nor go to one."""
+    outside = [uplink.interface for uplink in uplinks(router)]
+    return bool(outside) and all(
+        uplink is not None and _takes(asked, end, uplink, router) is False for uplink in outside for end in _ENDS
+    )
+
+
+def _takes(asked: Mapping[str, Value], end: str, interface: str, router: Router) -> bool | None:
+    """Whether a rule takes packets of an interface at that end; None: it does not ask for one, or not all is known."""
+    members = {known.name: known.members for known in router.interface_lists}
+    answers = []
+    for name in (f"{end}-interface", f"{end}-interface-list"):
+        value = asked.get(name)
+        if not isinstance(value, str) or not value:
+            continue
+        wanted = value.removeprefix("!")
+        among = members.get(wanted) if name.endswith("-list") or wanted in INTERFACE_GROUPS else {wanted}
+        answers.append(None if among is None else (interface in among) != value.startswith("!"))
+    if False in answers:
+        return False
+    return None if None in answers or not answers else True
 
 
 def _decides(menu: MenuPath) -> bool:
