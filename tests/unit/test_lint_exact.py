@@ -100,6 +100,30 @@ DEAD = {
         "add chain=forward action=accept\nadd chain=forward dst-address=10.1.1.1 action=accept",
         "taken before by the rule in line 18",
     ),
+    "of rules for some and for all, the one for all": (
+        (
+            "add chain=forward protocol=!udp action=accept\nadd chain=forward dst-address=10.1.0.0/16 action=accept\n"
+            "add chain=forward protocol=udp src-address=10.0.0.0/8 action=accept\n"
+            "add chain=forward dst-address=10.1.1.1 action=accept"
+        ),
+        "taken before by the rule in line 19; ",
+    ),
+    "of several those that are needed": (
+        (
+            "add chain=forward protocol=!udp action=accept\n"
+            "add chain=forward src-address=10.0.0.0/8 action=accept\n"
+            "add chain=forward protocol=udp dst-address=10.0.0.0/8 action=accept\n"
+            "add chain=forward dst-address=10.1.1.1 action=accept"
+        ),
+        "taken before by the rules in lines 20, 18; ",
+    ),
+    "not by a rule that only marks": (
+        (
+            "add chain=forward action=mark-connection new-connection-mark=c9\nadd chain=forward action=accept\n"
+            "add chain=forward connection-mark=c9 protocol=udp action=accept"
+        ),
+        "taken before by the rule in line 19; ",
+    ),
 }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING
 
-from evenflow.core.boxes import meet_all
+from evenflow.core.boxes import meet_all, without_all
 from evenflow.core.packet_space import MARK_AXES
 from evenflow.core.rule_words import condition
 from evenflow.model.finding import warning
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: How many rules a message names.
 _NAMED = 3
+
+#: So many rules are tried one by one for whether they are needed.
+_WEIGHED = 16
 
 
 def dead_rules(router: Router, reached: Mapping[Family, Reached]) -> Iterator[MangleRule | NatRule]:
@@ -55,7 +58,7 @@ def dead_finding(rule: MangleRule | NatRule, router: Router, space: PacketSpace,
     if not asked:
         why = _contradiction(rule, space)
     elif coming and takers:
-        why = f"all that it asks for is taken before by {_named(takers)}"
+        why = f"all that it asks for is taken before by {_named(_needed(takers, coming, space))}"
     else:
         why = f"no packet that comes to {rule.chain} is as it asks"
     return warning("dead-rule", rule.origin, f"no packet can match this rule: {why}; take it out, or correct it")
@@ -89,6 +92,29 @@ def _takers(
         if same and (_ends(other) or _marks(other) & marks) and meet_all(asked_by(other, space), asked):
             found.append(other)
     return found
+
+
+def _needed(
+    takers: Sequence[MangleRule | NatRule], coming: Sequence[Box], space: PacketSpace
+) -> Sequence[MangleRule | NatRule]:
+    """Those of the takers without which not all would be taken, of two for the same the first.
+
+    Rules that end the way are enough where they take all; where all of them together don't seem to, none is left out.
+    """
+    ending = [rule for rule in takers if _ends(rule)]
+    for group in (ending, takers):
+        taken = [asked_by(rule, space) for rule in group]
+        alone = next((rule for rule, boxes in zip(group, taken, strict=True) if not without_all(coming, boxes)), None)
+        if alone is not None:
+            return [alone]
+        if len(group) <= _WEIGHED and not without_all(coming, chain.from_iterable(taken)):
+            left = list(range(len(group)))
+            for place in reversed(range(len(group))):
+                others = [number for number in left if number != place]
+                if not without_all(coming, chain.from_iterable(taken[number] for number in others)):
+                    left = others
+            return [group[number] for number in left]
+    return takers
 
 
 def _ends(rule: MangleRule | NatRule) -> bool:
