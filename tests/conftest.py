@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 import signal
 
+from hypothesis import settings
+
 from evenflow.kernel.namespaces import enter_private
+
+# No test is about how long it takes: the machine may be busy. Hypothesis itself sees to that where CI is set.
+if "CI" not in os.environ:
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
