@@ -307,3 +307,38 @@ def test_what_has_nothing_to_do_with_routing_leaves_nothing_open() -> None:
     told = checked(HEAD + HALVES) - {"detection-time", "next-hop-only"}
     assert {"inbound-not-marked", "uplink-lost"} <= told
     assert checked(f'{HEAD}{HALVES}/ip firewall filter\nadd chain=forward comment="\n') == told | {"syntax"}
+
+
+#: A host of the office comes in by the interface of the office, although a line of the file speaks of others before.
+OFFICE = """\
+/ip address
+add address=198.18.0.2/24 interface=ether1
+add address=192.168.88.1/24 interface=bridge1
+add address=172.16.7.1/24 interface=bridge2
+/ip route
+add gateway=198.18.0.1
+/ip firewall mangle
+add chain=prerouting action=mark-routing new-routing-mark=nowhere """
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ("", "--in bridge1 --src 192.168.88.10 --dst 198.51.100.7"),
+        ("src-address=172.16.0.0/12", "--in bridge2 --src 172.16.7.10 --dst 198.51.100.7"),
+        ("src-address=10.9.0.0/16", "--in bridge1 --src 10.9.0.1 --dst 198.51.100.7"),
+        ("in-interface=ether1", "--in ether1 --src 198.18.0.10 --dst 198.51.100.7"),
+        ("src-address=!128.0.0.0/1", "--in bridge1 --src 1.0.0.1 --dst 198.51.100.7"),
+        ("dst-address-type=local", "--in bridge1 --src 192.168.88.10 --dst 172.16.7.1"),
+        ("dst-address=127.0.0.0/8", "--in bridge1 --src 192.168.88.10 --dst 127.0.0.1"),
+    ],
+)
+def test_a_packet_that_shows_is_one_that_somebody_may_send(asked: str, shown: str) -> None:
+    (finding,) = of_code("routing-mark-without-route", findings_of(asked + "\n", OFFICE)[1])
+    assert f" {shown} " in finding.witness
+
+
+def test_no_packet_is_shown_that_could_come_in_by_the_loopback_device_only() -> None:
+    rules = "in-interface=!ether1\n"
+    (finding,) = of_code("routing-mark-without-route", findings_of(rules, OFFICE[OFFICE.index("/ip route") :])[1])
+    assert finding.witness == ""

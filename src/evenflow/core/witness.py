@@ -16,10 +16,10 @@ from evenflow.model.flow import ICMP, ICMPV6, TCP, UDP, ConnectionState, Family,
 from evenflow.model.protocols import protocol_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from evenflow.core.boxes import Box
-    from evenflow.core.classes import Partition
+    from evenflow.core.classes import Partition, Span
     from evenflow.core.packet_space import PacketSpace
     from evenflow.model.flow import Address
     from evenflow.model.machine import Machine
@@ -47,13 +47,19 @@ _SERVERS = {Family.IPV4: int(IPv4Address("198.51.100.7")), Family.IPV6: int(IPv6
 _USUAL = (TCP, UDP, ICMP, ICMPV6)
 
 
-def witness(router: Router, space: PacketSpace, box: Box, seed: int) -> Packet | None:
-    """A packet of that box, or None where none is found: so few addresses may never hash to such a value."""
-    interfaces = [name for name in values_on(space, box, Axis.IN) if name != ANOTHER_INTERFACE]
+def witness(
+    router: Router, space: PacketSpace, box: Box, seed: int, outside: Container[str | None] = ()
+) -> Packet | None:
+    """A packet of that box, or None where none is found: so few addresses may never hash to such a value.
+
+    It comes in by an interface with a network of its source if it can, else by any that is not among `outside`, the
+    uplinks. None where it could come in only by the loopback device, which nobody can try.
+    """
+    interfaces = [name for name in values_on(space, box, Axis.IN) if name not in (ANOTHER_INTERFACE, LOOPBACK)]
     states = values_on(space, box, Axis.STATE)
     if not interfaces:
         return None
-    interfaces.sort(key=lambda name: name in (NO_INTERFACE, LOOPBACK))
+    interfaces.sort(key=lambda name: (name == NO_INTERFACE, not _is_at_home(space, box, name), name in outside))
     candidates = _candidates(space, box, interfaces[0])
     scales = moduli(router)
     wanted = {
@@ -136,13 +142,29 @@ def _candidates(space: PacketSpace, box: Box, interface: str) -> Iterator[Packet
         yield packet if packet.has_ports else replace(packet, source_port=0, destination_port=0)
 
 
+def _is_at_home(space: PacketSpace, box: Box, interface: str) -> bool:
+    """Whether a host on the network of an interface may send packets of the box."""
+    near = _known_neighbour(space.around.machine, interface, space.family)
+    return near is not None and any(
+        first <= near <= last for first, last in _spans(space.classes.source, box[Axis.SOURCE])
+    )
+
+
 def _neighbour(machine: Machine, interface: str, family: Family) -> int:
-    """An address that a host on an interface's network may have."""
+    """An address that a host on an interface's network may have; of an interface without one, that of many offices."""
+    near = _known_neighbour(machine, interface, family)
+    if near is not None:
+        return near
+    return int(IPv4Address("192.168.88.10")) if family is Family.IPV4 else int(IPv6Address("2001:db8:1::10"))
+
+
+def _known_neighbour(machine: Machine, interface: str, family: Family) -> int | None:
+    """An address on the first network of an interface that has room for hosts."""
     for own in machine.addresses:
         network = own.address.network
         if own.interface == interface and family_of(own.address) is family and network.num_addresses > _HOST:
             return int(network.network_address) + _HOST
-    return int(IPv4Address("192.168.88.10")) if family is Family.IPV4 else int(IPv6Address("2001:db8:1::10"))
+    return None
 
 
 def _address(number: int, family: Family) -> Address:
@@ -151,20 +173,50 @@ def _address(number: int, family: Family) -> Address:
 
 def _protocol(cut: Partition, wanted: int) -> int:
     """A protocol of some classes, a usual one if there is."""
-    spans = [span for number in bits(wanted) for span in cut.spans(number)]
+    spans = _spans(cut, wanted)
     usual = (number for number in _USUAL if any(first <= number <= last for first, last in spans))
     return next(usual, spans[0][0])
+
+
+def _spans(cut: Partition, wanted: int) -> list[Span]:
+    """The numbers of some classes."""
+    return [span for number in bits(wanted) for span in cut.spans(number)]
 
 
 #: The number of the host that is shown on a network.
 _HOST = 10
 
+#: Addresses that no host on a link has: "this network", loopback, multicast and above (RFC 6890). By their bits.
+_NO_HOSTS: dict[int, tuple[Span, ...]] = {
+    32: ((0, (1 << 24) - 1), (127 << 24, (128 << 24) - 1), (224 << 24, (1 << 32) - 1)),
+    128: ((0, (1 << 120) - 1), (255 << 120, (1 << 128) - 1)),
+}
+
+
+def _common(one: Span, other: Span) -> Iterator[Span]:
+    """What two spans share."""
+    first, last = max(one[0], other[0]), min(one[1], other[1])
+    if first <= last:
+        yield first, last
+
+
+def _without(span: Span, others: Iterable[Span]) -> Iterator[Span]:
+    """What is left of a span; `others` are ascending."""
+    first, last = span
+    for start, end in others:
+        yield from _common((first, last), (first, start - 1))
+        first = max(first, end + 1)
+    yield from _common((first, last), (first, last))
+
 
 class _Numbers:
-    """The numbers of some classes, from the preferred one on if it is of them."""
+    """The numbers of some classes, from the preferred one on if it is of them; of addresses those of hosts first."""
 
     def __init__(self, cut: Partition, wanted: int, preferred: int) -> None:
-        self._spans = [span for number in bits(wanted) for span in cut.spans(number)]
+        spans = _spans(cut, wanted)
+        of_hosts = [part for span in spans for part in _without(span, _NO_HOSTS.get(cut.bits, ()))]
+        of_nobody = [both for span in spans for other in _NO_HOSTS.get(cut.bits, ()) for both in _common(span, other)]
+        self._spans = [*of_hosts, *of_nobody]
         self._spans.sort(key=lambda span: not span[0] <= preferred <= span[1])
         first, last = self._spans[0]
         self._offset = (preferred if first <= preferred <= last else min(first + 1, last)) - first

@@ -99,6 +99,11 @@ class _Exact:
                 continue
         return found
 
+    @cached_property
+    def _outside(self) -> frozenset[str | None]:
+        """The interfaces of the uplinks."""
+        return frozenset(uplink.interface for uplink in uplinks(self._router))
+
     # --- dead rules --------------------------------------------------------------------------------------------------
 
     def dead(self, told: Iterable[Finding]) -> Iterator[Finding]:
@@ -185,7 +190,7 @@ class _Exact:
                 space.everything[axis] if axis in (Axis.OUT, Axis.ROUTING_MARK, Axis.PACKET_MARK) else values
                 for axis, values in enumerate(box)
             )
-            packet = witness(self._router, space, unmarked, SEED)
+            packet = witness(self._router, space, unmarked, SEED, self._outside)
             if packet is None:
                 continue
             packet = replace(packet, connection_mark=None)
