@@ -208,6 +208,23 @@ def test_a_main_route_that_nobody_watches_keeps_the_dead_line(
     (stays,) = of_code("loss-not-followed", findings)
     assert "when isp1 is lost, its 50 % of new connections from bridge1 still go there (50 %)" in stays.message
     assert traced(stays, text, tmp_path, capsys)["uplink"] == "isp1"
+    assert (stays.where.line, text.splitlines()[10]) == (
+        11,
+        "/ip route add dst-address=0.0.0.0/0 gateway=203.0.113.1 distance=1",
+    )
+
+
+def test_the_route_that_nobody_watches_is_named_and_not_the_first_one() -> None:
+    """Main is watched, and stands first."""
+    main = "/ip route add gateway=203.0.113.1 check-gateway=ping\n"
+    unwatched = HEAD.replace(" routing-table=isp1 check-gateway=ping", " routing-table=isp1")
+    text, findings = findings_of(HALVES, main + unwatched)
+    (stays,) = of_code("loss-not-followed", findings)
+    assert "routing-table=isp1" in text.splitlines()[stays.where.line - 1]
+    assert stays.message.endswith("; add check-gateway to this default route by it")
+    also = "/ip route add gateway=203.0.113.1 routing-table=isp1 distance=9\n"
+    (stays,) = of_code("loss-not-followed", findings_of(also + HALVES, main + unwatched)[1])
+    assert stays.message.endswith("; add check-gateway to this default route by it, and to that in line 14")
 
 
 def test_a_table_without_another_way_is_told_with_a_packet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,12 +14,14 @@ from evenflow.core.draws import most_draws, parts_of
 from evenflow.core.failover import AS_USUAL, stand
 from evenflow.core.following import uplink_of
 from evenflow.core.hosts import hosts, listed
+from evenflow.core.lint.watched import is_watched
 from evenflow.core.trace import Tracer
 from evenflow.core.uplinks import default_routes, uplinks
 from evenflow.core.what_if import WhatIf, suppose
 from evenflow.core.witness import command
 from evenflow.model.finding import Severity, info, warning
 from evenflow.model.flow import Family
+from evenflow.model.router import InterfaceGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from evenflow.core.draws import Part
     from evenflow.core.hosts import Host
     from evenflow.core.uplinks import RouterUplink
-    from evenflow.model.finding import Finding
+    from evenflow.model.finding import Finding, Origin
     from evenflow.model.flow import Packet
     from evenflow.model.matcher import Classifier
     from evenflow.model.router import Router
@@ -69,7 +71,7 @@ def loss_findings(router: Router, seed: int) -> Iterator[Finding]:
         for loss in losses.all():
             found[loss].append(host)
     for loss, hit in found.items():
-        finding = _finding(loss, [name for host in hit for name in host.alike])
+        finding = _finding(loss, router, [name for host in hit for name in host.alike])
         if finding.severity is Severity.WARNING and router.file:
             packet = _Losses(router, known, hit[0], seed).left_alone_by(loss.uplink)
             shown = command(packet, router.file, seed) if packet is not None else ""
@@ -147,7 +149,7 @@ def _values(before: Tracer, after: Tracer) -> Iterator[_Value]:
         yield _Value(part, dict(zip(classes, (value for _, value in chosen), strict=True)))
 
 
-def _finding(loss: _Loss, interfaces: Sequence[str]) -> Finding:
+def _finding(loss: _Loss, router: Router, interfaces: Sequence[str]) -> Finding:
     parts = dict(loss.parts)
     whole = sum(parts.values(), Fraction(0))
     name, origin = loss.uplink.name, loss.uplink.origin
@@ -156,12 +158,25 @@ def _finding(loss: _Loss, interfaces: Sequence[str]) -> Finding:
     goes = ", ".join(f"{_percent(part)} to {way}" for way, part in parts.items())
     rest = f", and {goes}" if goes else ""
     if still:
-        mend = "add check-gateway to each default route by it, in the main table, too"
-        return warning("loss-not-followed", origin, f"{what} still go there ({_percent(still)}){rest}; {mend}")
+        what = f"{what} still go there ({_percent(still)}){rest}"
+        return warning("loss-not-followed", *_unwatched(loss.uplink, router, what))
     if not cut:
         return info("uplink-lost", origin, f"{what} go elsewhere: {goes}")
     mend = "give their table a second route of a larger distance, or let them fall to the main table"
     return warning("no-way-left", origin, f"{what} have no way left ({_percent(cut)}){rest}; {mend}")
+
+
+def _unwatched(uplink: RouterUplink, router: Router, what: str) -> tuple[Origin, str]:
+    """The first default route by an uplink that somebody could watch and nobody does; the message with all of them."""
+    askable = {gateway for gateway in uplink.gateways if not isinstance(gateway, InterfaceGateway)}
+    routes = [route for route in default_routes(router) if not is_watched(route) and route.destination.version == 4]
+    origins = [route.origin for route in routes if askable.intersection(route.gateways)]
+    lines = list(dict.fromkeys(str(origin.line) for origin in origins if origin.line))
+    if not lines:
+        return uplink.origin, f"{what}; add check-gateway to each default route by it, in the main table, too"
+    others = f", and to those in lines {listed(lines[1:], 'lines')}" if len(lines) > 2 else ""
+    others = f", and to that in line {lines[1]}" if len(lines) == 2 else others
+    return origins[0], f"{what}; add check-gateway to this default route by it{others}"
 
 
 def _percent(part: Fraction) -> str:

@@ -34,7 +34,7 @@ def _not_watched(router: Router) -> Iterator[Finding]:
         gateway.address
         for route in router.routes
         for gateway in route.gateways
-        if isinstance(gateway, AddressGateway) and _is_watched(route)
+        if isinstance(gateway, AddressGateway) and is_watched(route)
     }
     for address, route in first.items():
         if address not in watched:
@@ -46,7 +46,8 @@ def _not_watched(router: Router) -> Iterator[Finding]:
             )
 
 
-def _is_watched(route: Route) -> bool:
+def is_watched(route: Route) -> bool:
+    """Whether anything takes note of it when a gateway of the route falls silent."""
     return route.check_gateway is not None or bool(route.watches) or any(route.gateway_watches)
 
 

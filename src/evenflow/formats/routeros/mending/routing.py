@@ -100,8 +100,9 @@ def _is_of_client(script: Script, route: Route) -> bool:
 
 def not_watched(script: Script, finding: Finding) -> Way | Decision:
     """`gateway-not-watched` and `loss-not-followed`: all default routes by the gateways of that uplink are watched."""
-    uplink = next((each for each in script.uplinks if each.origin == finding.where), None)
     at = _at(script, finding)
+    by = set(at.gateways) if at is not None and finding.code == "loss-not-followed" else set()
+    uplink = next((each for each in script.uplinks if each.origin == finding.where or by & set(each.gateways)), None)
     asked = _addresses((*(uplink.gateways if uplink is not None else ()), *(at.gateways if at is not None else ())))
     unwatched = [
         route
