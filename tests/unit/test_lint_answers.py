@@ -129,6 +129,19 @@ def test_without_a_port_forward_its_answers_are_no_warning() -> None:
     assert all("if there were one" in finding.message for finding in told)
 
 
+@pytest.mark.parametrize("rules", [RIGHT, RIGHT.replace(OUTPUT, "")])
+def test_without_a_default_route_in_main_no_rule_of_output_is_asked(rules: str) -> None:
+    """The rules that are there are not asked for once more."""
+    text = "".join(line for line in HEAD.splitlines(keepends=True) if " distance=" not in line)
+    loaded = configuration.parse(f"{text}/ip firewall mangle\n{rules}".encode(), "router.rsc")
+    assert loaded.router is not None
+    told = [f for f in exact_findings(loaded.router, loaded.findings) if f.code == "output-not-routed"]
+    assert [finding.where.line for finding in told] == [7, 8]
+    for finding in told:
+        assert "before chain=output sees them" in finding.message
+        assert finding.message.endswith("; add a default route to main")
+
+
 def test_what_the_main_table_answers_rightly_needs_no_mark() -> None:
     """Answers by the uplink that main prefers are right without any mark; those by the other are not."""
     loaded = configuration.parse((HEAD + "/ip firewall mangle\n" + RIGHT.replace(INBOUND, "")).encode(), "router.rsc")

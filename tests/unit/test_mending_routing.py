@@ -271,6 +271,13 @@ def test_main_has_a_reason_of_its_own() -> None:
     assert why.startswith("it has no table of its own")
 
 
+def test_which_uplink_main_prefers_is_a_decision() -> None:
+    """The router's own answers are looked up in main before a rule of output can mark them."""
+    reasons = [why for why, _ in left(BALANCED + ONE + TWO, "output-not-routed")]
+    assert len(reasons) == 2
+    assert all(why.startswith("main has no default route") for why in reasons)
+
+
 def test_what_is_watched_already_has_a_reason_of_its_own() -> None:
     script = read_script(OFFICE.encode(), "a.rsc")
     assert script is not None

@@ -113,6 +113,9 @@ class _Inbound:
         mark = found.first.connection_mark
         what = f"the router's answers to connections that come in by {name} (mark {mark}) {where}"
         mend = f"add chain=output connection-mark={mark} action=mark-routing"
+        if all(step.stage == "routing" for step in found.answer.steps):
+            what += ": they are routed without the mark before chain=output sees them, and no route takes them then"
+            mend = "add a default route to main"
         return warning("output-not-routed", self._uplink.origin, f"{what}; {mend}")
 
     def _of_forward(self, found: _Astray) -> Finding:

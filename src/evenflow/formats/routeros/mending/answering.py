@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from evenflow.core.lint.interfaces import is_only_a_gateway
 from evenflow.core.streams import stream_groups
-from evenflow.core.uplinks import routing_marks
+from evenflow.core.uplinks import default_routes, routing_marks
 from evenflow.formats.routeros.mending.edits import AddCommand, Place, SetProperty
 from evenflow.formats.routeros.mending.script import NOT_ALONE, PLACEHOLDER, Decision, Way
 from evenflow.formats.routeros.writing.rules import mangle_commands
 from evenflow.model.flow import ConnectionState
 from evenflow.model.matcher import InInterface, InInterfaceList, MarkKind, MarkMatch, StateMatch
-from evenflow.model.router import MangleRule, MarkAction
+from evenflow.model.router import MAIN_TABLE, MangleRule, MarkAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +108,8 @@ def output_not_routed(script: Script, finding: Finding) -> Way | Decision:
     """`output-not-routed`: a rule in output for each mark that connections get that come in by an uplink."""
     uplink = _uplink(script, finding)
     rules = [rule for rule in script.router.mangle if script.can_edit(rule)]
+    if not any(route.table == MAIN_TABLE and route.destination.version == 4 for route in default_routes(script.router)):
+        return Decision("main has no default route, by which the router looks first; which one it gets is yours to say")
     if uplink is None or not list(_marking_inbound(uplink, script)) or not rules:
         return NOT_ALONE
     last = next((rule for rule in reversed(rules) if rule.chain == "output"), rules[-1])
