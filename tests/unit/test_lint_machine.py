@@ -8,9 +8,11 @@ from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 import pytest
 
 from evenflow.core.lint import lint_machine
+from evenflow.core.lint.machine import for_a_checker
 from evenflow.core.lower import lower
 from evenflow.core.numbering import number_router
 from evenflow.formats.policy import parse
+from evenflow.formats.routeros import parse as parse_script
 from evenflow.model.dataplane import (
     MAIN_TABLE_NUMBER,
     ROUTING_MARK_MASK,
@@ -192,6 +194,26 @@ def test_a_route_that_routeros_would_not_use_is_told(gateway: AddressGateway, sc
     (finding,) = lint_machine(Router(routes=(inner, route(gateway))), machine())
     assert (finding.code, finding.severity) == ("gateway-unresolved", Severity.WARNING)
     assert said in finding.message
+
+
+def checked(names: str, machine_: Machine) -> list[tuple[str, str, int]]:
+    """What `check` tells of a script that has these interfaces, about a machine."""
+    lines = (f"/interface bridge\nadd name={name}\n" for name in names.split())
+    text = "".join(lines) + "/ip route\nadd gateway=203.0.113.1\nadd gateway=ether1 distance=2\n"
+    script = parse_script(text, "r.rsc").router
+    findings = for_a_checker(lint_machine(script, machine_), script, machine_)
+    return [(finding.severity.value, finding.code, finding.where.line) for finding in findings]
+
+
+def test_a_script_of_another_machine_is_told_of_once() -> None:
+    assert checked("bridge1", machine()) == [("info", "other-machine", 0)]
+    empty = Machine((Link("lo", 1),))
+    assert checked("bridge1", empty) == [("info", "other-machine", 0)]
+
+
+def test_what_a_script_lacks_here_is_told_where_it_has_an_interface_here() -> None:
+    lacks = [("warning", "gateway-unreachable", 4), ("warning", "interface-missing", 5)]
+    assert sorted(checked("br0", machine()), key=lambda each: each[2]) == lacks
 
 
 def test_interfaces_that_nothing_uses_do_not_matter() -> None:

@@ -44,6 +44,7 @@ def _wrong_usage(arguments: argparse.Namespace) -> str:
 
 def _look_over(arguments: argparse.Namespace) -> int:
     from evenflow.core.lint import lint_machine
+    from evenflow.core.lint.machine import for_a_checker
     from evenflow.formats.configuration import all_findings
     from evenflow.formats.plan import findings_to_json
 
@@ -53,7 +54,10 @@ def _look_over(arguments: argparse.Namespace) -> int:
         machine = _machine_if_readable()
         if machine is not None:
             about_here = lint_machine(loaded.router, machine)
-            findings += tuple(replace(finding, severity=Severity.WARNING) for finding in about_here)
+            if loaded.policy is None:
+                findings += for_a_checker(about_here, loaded.router, machine)
+            else:
+                findings += tuple(replace(finding, severity=Severity.WARNING) for finding in about_here)
     if arguments.json:
         print_json({"findings": findings_to_json(findings)})
     else:

@@ -6,22 +6,25 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from evenflow.core.hosts import listed
 from evenflow.core.interfaces import interfaces_used
 from evenflow.core.lint.foreign import foreign_findings
 from evenflow.core.routing import ANY_SCOPE, resolve_gateway
 from evenflow.core.uplinks import interface_of
-from evenflow.model.finding import Finding, error, warning
+from evenflow.model.finding import Finding, Origin, Severity, error, info, warning
 from evenflow.model.flow import Family, family_of
 from evenflow.model.router import MAIN_TABLE, AddressGateway, RouteKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from evenflow.model.finding import Origin
     from evenflow.model.machine import LinkAddress, Machine
     from evenflow.model.router import Route, Router
 
 _LOOPBACK = "lo"
+
+#: What follows where nothing of a router is there.
+_MISSING = frozenset(("interface-missing", "gateway-unreachable", "gateway-unresolved"))
 
 
 def machine_findings(router: Router, machine: Machine) -> Iterator[Finding]:
@@ -37,12 +40,33 @@ def machine_findings(router: Router, machine: Machine) -> Iterator[Finding]:
     yield from foreign_findings(router, machine)
 
 
+def for_a_checker(findings: Iterable[Finding], router: Router, machine: Machine) -> tuple[Finding, ...]:
+    """Findings of `machine_findings`, as they are told of a file that may be meant for another machine.
+
+    Where not one interface of it is on this one, it is: then one remark stands for all that is missing here.
+    """
+    names = dict.fromkeys((*(interface.name for interface in router.interfaces), *interfaces_used(router)))
+    if not names or any(machine.link(name) is not None for name in names):
+        return tuple(replace(finding, severity=Severity.WARNING) for finding in findings)
+    what = f"no interface of this script ({listed(list(names), 'interfaces')}) is on this machine; {_there(machine)}"
+    what += "; so it is taken to be of another one, and what is missing here is not told one by one"
+    left = [replace(each, severity=Severity.WARNING) for each in findings if each.code not in _MISSING]
+    return (info("other-machine", Origin(router.file), what), *left)
+
+
+def _there(machine: Machine) -> str:
+    names = _names(machine)
+    return f"there are: {', '.join(names)}" if names else "there is none but lo"
+
+
+def _names(machine: Machine) -> list[str]:
+    return sorted(link.name for link in machine.links if link.name != _LOOPBACK)
+
+
 def _interface_finding(name: str, origin: Origin, machine: Machine) -> Finding | None:
     link = machine.link(name)
     if link is None:
-        names = sorted(other.name for other in machine.links if other.name != _LOOPBACK)
-        there = f"there are: {', '.join(names)}" if names else "there is none but lo"
-        close = get_close_matches(name, names, n=1)
+        there, close = _there(machine), get_close_matches(name, _names(machine), n=1)
         hint = f" did you mean {close[0]}?" if close else ""
         return _finding(
             "interface-missing", origin, f"interface {name} is not on this machine; {there}{hint and ';'}{hint}"
