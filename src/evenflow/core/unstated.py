@@ -64,10 +64,10 @@ def likely_interfaces(router: Router) -> Mapping[Address, str]:
     return found
 
 
-def is_nameless(uplink: RouterUplink) -> bool:
-    """Whether the interface of an uplink is one that `likely_interfaces` has made up."""
+def is_nameless(interface: str | None) -> bool:
+    """Whether an interface is one that `likely_interfaces` has made up."""
     try:
-        ip_address(uplink.interface or "")
+        ip_address(interface or "")
     except ValueError:
         return False
     return True

@@ -12,6 +12,7 @@ from evenflow.core.addresses import LOOPBACK
 from evenflow.core.boxes import bits
 from evenflow.core.packet_space import ANOTHER_INTERFACE, NO_INTERFACE, Axis
 from evenflow.core.pcc import classify, moduli
+from evenflow.core.unstated import is_nameless
 from evenflow.model.flow import ICMP, ICMPV6, TCP, UDP, ConnectionState, Family, Packet, family_of
 from evenflow.model.protocols import protocol_name
 
@@ -53,9 +54,10 @@ def witness(
     """A packet of that box, or None where none is found: so few addresses may never hash to such a value.
 
     It comes in by an interface with a network of its source if it can, else by any that is not among `outside`, the
-    uplinks. None where it could come in only by the loopback device, which nobody can try.
+    uplinks. None where it could come in only by the loopback device or a supposed one, which nobody can try.
     """
     interfaces = [name for name in values_on(space, box, Axis.IN) if name not in (ANOTHER_INTERFACE, LOOPBACK)]
+    interfaces = [name for name in interfaces if not is_nameless(name)]
     states = values_on(space, box, Axis.STATE)
     if not interfaces:
         return None

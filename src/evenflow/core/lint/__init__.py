@@ -25,6 +25,7 @@
 | tier-without-weight | warning | all uplinks of a tier have weight 0 |
 | check-without-effect | info | check-gateway on an interface |
 | interface-missing, interface-down, bridge-port, gateway-unreachable | error | this machine can't do it |
+| other-machine | info | none of a script's interfaces is here: in place of the former, in `evenflow check` |
 | foreign-route, foreign-rule | warning | somebody else's takes packets before ours can |
 
 `exact.exact_findings` adds what only `evenflow check` looks for, most of it by tracing many packets: dead-rule,

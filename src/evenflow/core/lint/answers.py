@@ -51,7 +51,7 @@ def answer_findings(router: Router, seed: int) -> Iterator[Finding]:
     if len(known) < 2:
         return
     host = next(hosts(router, known), None)
-    for uplink in (each for each in known if not is_nameless(each)):
+    for uplink in (each for each in known if not is_nameless(each.interface)):
         yield from _Inbound(router, known, uplink, host, seed).findings()
 
 
