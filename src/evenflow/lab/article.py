@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from evenflow.lab import failover, steps
 from evenflow.lab.page import render_html
 from evenflow.lab.progress import SilentProgress
 from evenflow.lab.results import Report, StepResult
+from evenflow.lab.running import run
 from evenflow.lab.stage import Configuration, Scenario, Stage
 from evenflow.lab.topology import ROUTER, article_topology
 from evenflow.lab.world import World
@@ -82,9 +82,7 @@ def play_article(
     """
     configuration = Configuration(bring_up, take_down)
     with World(article_topology()) as world:
-        report = asyncio.run(
-            play(world, configuration, ARTICLE_STEPS, title=title, progress=progress, scenario=scenario)
-        )
+        report = run(play(world, configuration, ARTICLE_STEPS, title=title, progress=progress, scenario=scenario))
     if html is not None:
         try:
             html.write_text(render_html(report), encoding="utf-8")

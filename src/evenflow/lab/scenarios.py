@@ -13,6 +13,7 @@ from evenflow.errors import LabError
 from evenflow.lab import dhcp, faults
 from evenflow.lab.clients import open_connection
 from evenflow.lab.drill import Drill, Settings, policy_of
+from evenflow.lab.running import run
 from evenflow.lab.timeline import Played
 from evenflow.lab.topology import ROUTER, article_topology
 from evenflow.lab.traffic import by_owner
@@ -363,7 +364,7 @@ def play_scenario(scenario: FailoverScenario, *, seed: int | None = None) -> Pla
     must_be_playable([scenario])
     usual = article_topology()
     with World(dhcp.leased_topology(usual) if scenario.is_leased else usual) as world:
-        return asyncio.run(_play(world, scenario, seed))
+        return run(_play(world, scenario, seed))
 
 
 async def _play(world: World, scenario: FailoverScenario, seed: int | None) -> Played:
